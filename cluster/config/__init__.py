@@ -1,0 +1,26 @@
+"""The configuration: frozen pydantic models, read from `isthmus.yaml` and the environment."""
+
+from cluster.config.load import load
+from cluster.config.models import EchoModel, LlamaCppModel, ModelBase, ModelConfig, Power, Price, RemoteModel, VllmModel
+from cluster.config.root import Config
+from cluster.config.serving import Documents, Gateway, Stages
+from cluster.config.sites import Cluster, Link, Site
+
+__all__ = [
+    "Cluster",
+    "Config",
+    "Documents",
+    "EchoModel",
+    "Gateway",
+    "Link",
+    "LlamaCppModel",
+    "ModelBase",
+    "ModelConfig",
+    "Power",
+    "Price",
+    "RemoteModel",
+    "Site",
+    "Stages",
+    "VllmModel",
+    "load",
+]

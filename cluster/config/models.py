@@ -1,0 +1,83 @@
+"""The language models of a cluster: one section per engine, told apart by `engine`."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cluster.config.base import Section
+from policies.types import Tier
+
+
+class Price(Section):
+    """What tokens cost; zero for a model on one's own machine whose energy is accounted for instead."""
+
+    prompt_usd_per_mtok: float = Field(0.0, ge=0, description="US dollars for a million prompt tokens.")
+    completion_usd_per_mtok: float = Field(0.0, ge=0, description="US dollars for a million generated tokens.")
+
+
+class Power(Section):
+    """The electric power of the device behind one replica, for modelled energy."""
+
+    idle_w: float = Field(5.0, ge=0, description="Watts while nothing runs.")
+    peak_w: float = Field(15.0, gt=0, description="Watts while the model computes.")
+
+
+class ModelBase(Section):
+    """What all engines share."""
+
+    tier: Tier = Field("edge", description="Where replicas run: on edge or on cloud nodes.")
+    sites: tuple[str, ...] = Field((), description="Sites that run this model; all sites of the tier when empty.")
+    replicas: int = Field(1, ge=0, description="Replicas at the start.")
+    cpus: float = Field(1.0, ge=0, description="Processors that one replica reserves.")
+    gpus: float = Field(0.0, ge=0, description="GPUs that one replica reserves.")
+    context_tokens: int = Field(2048, gt=0, description="Tokens that prompt and answer may take together.")
+    max_tokens: int = Field(256, gt=0, description="Tokens to generate when the request does not say.")
+    max_ongoing: int = Field(16, gt=0, description="Requests that one replica works on at once.")
+    max_queued: int = Field(64, ge=0, description="Requests that may wait per gateway before it answers 429.")
+    price: Price = Field(default_factory=Price, description="What tokens cost.")
+    power: Power = Field(default_factory=Power, description="Watts of the device behind a replica.")
+
+
+class LlamaCppModel(ModelBase):
+    """A GGUF file run by llama.cpp, meant for edge machines."""
+
+    engine: Literal["llama_cpp"]
+    path: FilePath = Field(description="The GGUF file.")
+    contexts: int = Field(2, gt=0, description="Contexts per replica; each answers one request at a time.")
+    threads: int = Field(1, gt=0, description="Threads that one context computes with.")
+    gpu_layers: int = Field(0, ge=-1, description="Layers to place on a GPU; -1 for all.")
+
+
+class VllmModel(ModelBase):
+    """A Hugging Face checkpoint run by vLLM with continuous batching, meant for cloud machines."""
+
+    engine: Literal["vllm"]
+    path: str = Field(description="A folder with config.json and safetensors, or a hub name.")
+    dtype: str = Field("auto", description="Number format of the weights while running: auto, float32, bfloat16 or float16.")
+    kv_cache_gib: float = Field(1.0, gt=0, description="GiB for keys and values (on a CPU).")
+    gpu_memory_share: float = Field(0.9, gt=0, le=1, description="Share of the GPU's memory to use (on a GPU).")
+
+
+class RemoteModel(ModelBase):
+    """Any OpenAI-compatible service, another Isthmus site included."""
+
+    engine: Literal["remote"]
+    base_url: str = Field(description="Address of the service up to and including /v1.")
+    model: str = Field(description="The model's name at that service.")
+    api_key_env: str | None = Field(None, description="Environment variable that holds the key; none is sent without it.")
+    timeout_s: float = Field(60.0, gt=0, description="Seconds to wait for the first byte, and between two bytes.")
+    retries: int = Field(2, ge=0, description="Further tries after a refused connection, 429 or 5xx.")
+
+
+class EchoModel(ModelBase):
+    """Repeats the question: for tests and dry runs of everything around a model, never for answers."""
+
+    engine: Literal["echo"]
+    delay_s: float = Field(0.0, ge=0, description="Seconds before the first token.")
+    tokens_per_s: float | None = Field(None, gt=0, description="Speed of the tokens; all at once when not given.")
+
+
+ModelConfig = Annotated[LlamaCppModel | VllmModel | RemoteModel | EchoModel, Field(discriminator="engine")]

@@ -1,0 +1,82 @@
+"""`isthmus.yaml` as a whole."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from cluster.config.base import Section
+from cluster.config.models import ModelConfig
+from cluster.config.serving import Documents, Gateway, Stages
+from cluster.config.sites import Cluster
+from policies.errors import nearest
+from policies.types import NONE, Path
+
+
+class Config(Section):
+    """One domain on one cluster. Precedence: command line > environment ISTHMUS_* > file > default."""
+
+    domain: str = Field("default", description="Name of the domain, written into profiles and logs.")
+    cluster: Cluster = Field(default_factory=Cluster, description="Where things run.")
+    gateway: Gateway = Field(default_factory=Gateway, description="The HTTP door.")
+    documents: Documents | None = Field(None, description="The domain's documents; needed by every retrieve option but none.")
+    models: dict[str, ModelConfig] = Field(min_length=1, description="The language models by name.")
+    stages: Stages = Field(default_factory=Stages, description="The options of each stage.")
+    default_path: str | None = Field(
+        None, description="Path that `auto` takes until a profile exists; the last of all when not given."
+    )
+    fallback_path: str | None = Field(
+        None, description="Path to take when the chosen one fails; the default path on an edge model when not given."
+    )
+
+    @property
+    def generators(self) -> tuple[str, ...]:
+        """Names of the models that may answer."""
+        return self.stages.generate or tuple(self.models)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All paths that make sense: nothing is refined that was not retrieved."""
+        s = self.stages
+        grid = product(s.preprocess, s.retrieve, s.refine, self.generators)
+        return tuple(Path(*p) for p in grid if p[1] != NONE or (p[2] == NONE and p[0] in (NONE, "rewrite")))
+
+    @property
+    def default(self) -> Path:
+        """The path of `auto` until a profile exists."""
+        return Path.parse(self.default_path) if self.default_path else self.paths[-1]
+
+    @property
+    def fallback(self) -> Path | None:
+        """Where a request goes whose path failed: it must work without the cloud. None without an edge model."""
+        if self.fallback_path:
+            return Path.parse(self.fallback_path)
+        edge = next((n for n in self.generators if self.models[n].tier == "edge"), None)
+        d = self.default
+        return Path(NONE, d.retrieve, d.refine, edge) if edge else None
+
+    @property
+    def preprocess_model(self) -> str:
+        """The model that preprocessors call."""
+        edge = (n for n, m in self.models.items() if m.tier == "edge")
+        return self.stages.preprocess_model or next(edge, next(iter(self.models)))
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        site_names = {site.name for site in self.cluster.sites}
+        for name, model in self.models.items():
+            for site in model.sites:
+                if site not in site_names:
+                    raise ValueError(f"models.{name}.sites: no site is called {site!r}{nearest(site, site_names)}")
+            if model.engine != "remote" and not any(s.tier == model.tier for s in self.cluster.sites):
+                raise ValueError(f"models.{name}.tier is {model.tier!r}, but no site has that tier; add one under cluster.sites")
+        for name in (*self.stages.generate, *filter(None, [self.stages.preprocess_model])):
+            if name not in self.models:
+                raise ValueError(f"stages: no model is called {name!r}{nearest(name, self.models)}")
+        known = {path.name for path in self.paths}
+        for key, path in (("default_path", self.default_path), ("fallback_path", self.fallback_path)):
+            if path is not None and path not in known:
+                raise ValueError(f"{key}: {path!r} is not a path of stages{nearest(path, known)}")
+        return self
