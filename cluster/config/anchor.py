@@ -1,0 +1,45 @@
+"""Relative paths of a configuration mean the folder of its file, wherever the command was started."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path as FilePath
+
+from cluster.config.models import LlamaCppModel, ModelConfig, VllmModel
+from cluster.config.root import Config
+
+
+def anchored(config: Config, folder: FilePath) -> Config:
+    """`config` with absolute paths. A name that may also be one of the model hub stays as it is unless such a folder exists."""
+    cluster, documents, stages = config.cluster, config.documents, config.stages
+    if cluster.link is not None and cluster.link.trace is not None:
+        link = cluster.link.model_copy(update={"trace": _absolute(cluster.link.trace, folder)})
+        cluster = cluster.model_copy(update={"link": link})
+    if documents is not None:
+        paths = {"folder": _absolute(documents.folder, folder), "index": _absolute(documents.index, folder)}
+        documents = documents.model_copy(update=paths)
+    stages = stages.model_copy(
+        update={
+            "encoder": _folder_or_name(stages.encoder, folder),
+            "reranker": _folder_or_name(stages.reranker, folder) if stages.reranker else None,
+        }
+    )
+    models = {name: _model(model, folder) for name, model in config.models.items()}
+    return config.model_copy(update={"cluster": cluster, "documents": documents, "stages": stages, "models": models})
+
+
+def _model(model: ModelConfig, folder: FilePath) -> ModelConfig:
+    if isinstance(model, LlamaCppModel):
+        return model.model_copy(update={"path": _absolute(model.path, folder)})
+    if isinstance(model, VllmModel):
+        return model.model_copy(update={"path": _folder_or_name(model.path, folder)})
+    return model
+
+
+def _absolute(path: FilePath, folder: FilePath) -> FilePath:
+    return FilePath(os.path.abspath(folder / path.expanduser()))
+
+
+def _folder_or_name(name: str, folder: FilePath) -> str:
+    path = _absolute(FilePath(name), folder)
+    return str(path) if path.is_dir() or name.startswith((".", "/", "~")) else name
