@@ -65,11 +65,13 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        site_names = {site.name for site in self.cluster.sites}
+        tiers = {site.name: site.tier for site in self.cluster.sites}
         for name, model in self.models.items():
             for site in model.sites:
-                if site not in site_names:
-                    raise ValueError(f"models.{name}.sites: no site is called {site!r}{nearest(site, site_names)}")
+                if site not in tiers:
+                    raise ValueError(f"models.{name}.sites: no site is called {site!r}{nearest(site, tiers)}")
+                if model.engine != "remote" and tiers[site] != model.tier:
+                    raise ValueError(f"models.{name}.sites: {site!r} is a {tiers[site]} site, but the model's tier is {model.tier}")
             if model.engine != "remote" and not any(s.tier == model.tier for s in self.cluster.sites):
                 raise ValueError(f"models.{name}.tier is {model.tier!r}, but no site has that tier; add one under cluster.sites")
         for name in (*self.stages.generate, *filter(None, [self.stages.preprocess_model])):
