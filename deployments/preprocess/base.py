@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from deployments.messages import Completion
 from deployments.prompts import Message
 
-Ask = Callable[[Sequence[Message]], Awaitable[str]]
-"""Puts messages to the configured preprocess model and returns its text; the pipeline hands it in and keeps the account."""
+Ask = Callable[[Sequence[Message]], Awaitable[Completion]]
+"""Puts messages to the configured preprocess model; the caller of the pipeline hands it in, with its own sampling, deadline
+and cancellation. The pipeline keeps the completion's report under the stage `preprocess`."""
 
 
 @dataclass(frozen=True, slots=True)

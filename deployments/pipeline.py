@@ -1,0 +1,160 @@
+"""The light stages of a path, in the gateway's own process: from a dialogue to the prompt of the answering model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, Self, TypeVar
+
+from cluster.config import Config, Power
+from cluster.encoder import Encoder, FloatArray, SentenceEncoder
+from cluster.energy import EnergyMeter
+from cluster.index import Index, open_index
+from deployments import prompts
+from deployments.messages import Completion, Passage, StageReport
+from deployments.preprocess import PREPROCESSORS, Ask, Prepared, Preprocessor
+from deployments.prompts import Message
+from deployments.refine import Refiner, open_refiner
+from deployments.registry import split_option
+from deployments.retrieve import RETRIEVERS, Retriever, fuse
+from policies.errors import ConfigurationError
+from policies.types import NONE, Path
+
+T = TypeVar("T")
+_THREADS = max(1, (os.cpu_count() or 1) // 2)  # the other half of the machine is for the engines beside the gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the stages before the model made of a dialogue."""
+
+    messages: tuple[Message, ...]
+    """The dialogue to put to the answering model, with the passages in it."""
+    passages: tuple[Passage, ...]
+    """The passages in the messages, in the order of their numbers there: the sources of the answer."""
+    reports: tuple[StageReport, ...]
+    """One for each stage that ran (none for the option `none`), in the order in which they ran."""
+
+
+class Pipeline:
+    """Runs preprocess, retrieve and refine. One per gateway; safe for any number of requests at once.
+
+    What computes runs on a few threads of its own, never on the event loop; what calls a model awaits `ask`.
+    """
+
+    def __init__(self, config: Config, index: Index | None, encoder: Encoder) -> None:
+        """Raises ConfigurationError if an option of `config.stages` is unknown or lacks what it needs."""
+        stages = config.stages
+        self.encoder = encoder
+        self._site = config.cluster.head.name
+        self._preprocessors: dict[str, Preprocessor] = {name: PREPROCESSORS[name]() for name in stages.preprocess}
+        self._retrievers = _open_retrievers(stages.retrieve, index, encoder)
+        self._refiners: dict[str, Refiner] = {
+            name: open_refiner(name, stages, index, encoder) for name in stages.refine if name != NONE and index is not None
+        }
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="stage")
+        self._meter = EnergyMeter.of_this_process(_power_of_edge(config), share=1 / _THREADS)
+
+    @classmethod
+    def open(cls, config: Config) -> Self:
+        """Load the encoder and the index that `config` names. Blocks for seconds; raises ConfigurationError."""
+        encoder = SentenceEncoder(config.stages.encoder)
+        index = open_index(config.documents.index, encoder.name) if config.documents else None
+        return cls(config, index, encoder)
+
+    async def prepare(self, path: Path, dialogue: Sequence[Message], ask: Ask) -> Prompt:
+        """Run the stages of `path` before its model. `dialogue` is not empty and ends with the question.
+
+        Raises what `ask` raises, and ConfigurationError for an option that is not in the configuration.
+        Cancelling it cancels the call to a model at once; a computation that has begun ends in the background.
+        """
+        reports: list[StageReport] = []
+        prepared = await self._preprocess(path.preprocess, dialogue, ask, reports)
+        passages: list[Passage] = []
+        if path.retrieve != NONE:
+            passages = await self._compute("retrieve", path.retrieve, partial(self._find, path, prepared.searches), reports)
+        if path.refine != NONE and passages:
+            passages = await self._compute("refine", path.refine, partial(self._refine, path, prepared, passages), reports)
+        asked: list[Message] = [*dialogue[:-1], {"role": dialogue[-1]["role"], "content": prepared.question}]
+        messages = prompts.answer(asked, [passage.text for passage in passages])
+        return Prompt(tuple(messages), tuple(passages), tuple(reports))
+
+    async def embed(self, texts: Sequence[str]) -> FloatArray:
+        """Unit vectors of `texts`, shape (texts, dimension), computed off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self.encoder.encode, texts)
+
+    def close(self) -> None:
+        """Stop the threads; what waits for them is cancelled."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _preprocess(
+        self, option: str, dialogue: Sequence[Message], ask: Ask, reports: list[StageReport]
+    ) -> Prepared:
+        async def ask_and_note(messages: Sequence[Message]) -> Completion:
+            completion = await ask(messages)
+            reports.append(replace(completion.report, stage="preprocess", option=option))
+            return completion
+
+        return await _known(self._preprocessors, "preprocess", option).prepare(dialogue, ask_and_note)
+
+    def _find(self, path: Path, searches: Sequence[str]) -> list[Passage]:
+        retriever, k = _known(self._retrievers, "retrieve", path.retrieve)
+        if path.refine != NONE:
+            k *= _known(self._refiners, "refine", path.refine).widen
+        return fuse(retriever.search(searches, k), k)
+
+    def _refine(self, path: Path, prepared: Prepared, passages: Sequence[Passage]) -> list[Passage]:
+        _, k = self._retrievers[path.retrieve]
+        return _known(self._refiners, "refine", path.refine).refine(prepared.question, passages, k)
+
+    async def _compute(
+        self, stage: Literal["retrieve", "refine"], option: str, work: Callable[[], T], reports: list[StageReport]
+    ) -> T:
+        asked_at = time.perf_counter()
+
+        def measured() -> tuple[T, float, float]:
+            began_at = time.perf_counter()
+            with self._meter.span() as span:
+                done = work()
+            return done, began_at - asked_at, span.joules
+
+        done, wait_s, joules = await asyncio.get_running_loop().run_in_executor(self._pool, measured)
+        seconds = time.perf_counter() - asked_at
+        reports.append(
+            StageReport(
+                stage, option, self._site, seconds, energy_j=joules, energy_source=self._meter.source, wait_s=wait_s
+            )
+        )
+        return done
+
+
+def _open_retrievers(
+    options: Sequence[str], index: Index | None, encoder: Encoder
+) -> dict[str, tuple[Retriever, int]]:
+    """Each option that retrieves, with its number of passages."""
+    retrieving = [option for option in options if option != NONE]
+    if not retrieving:
+        return {}
+    if index is None:
+        raise ConfigurationError(
+            f"stages.retrieve has {retrieving[0]!r}, but there are no documents; set documents.folder and run `isthmus index`."
+        )
+    named = {option: split_option(option) for option in retrieving}
+    return {option: (RETRIEVERS[name](index, encoder), k) for option, (name, k) in named.items()}
+
+
+def _power_of_edge(config: Config) -> Power:
+    """The gateway shares its machine with the edge models, so their device's watts are the light stages' too."""
+    return next((model.power for model in config.models.values() if model.tier == "edge"), Power())
+
+
+def _known(options: Mapping[str, T], stage: str, option: str) -> T:
+    try:
+        return options[option]
+    except KeyError:
+        raise ConfigurationError(f"The configuration has no {stage} option {option!r}; add it to stages.{stage}.") from None
