@@ -14,8 +14,8 @@ class Site(Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Name of the site, used as the node label `site`.")
     tier: Tier = Field(description="edge or cloud, used as the node label `tier`.")
-    cpus: float = Field(1.0, gt=0, description="Processors that the site's node offers to replicas.")
-    gpus: float = Field(0.0, ge=0, description="GPUs that the site's node offers.")
+    cpus: int = Field(2, gt=0, description="Processors that the site's node offers to replicas; they may be more than it has.")
+    gpus: int = Field(0, ge=0, description="GPUs that the site's node offers.")
     memory_gib: float = Field(4.0, gt=0, description="GiB that the site's node offers to replicas.")
 
 
