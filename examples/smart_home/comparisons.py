@@ -1,0 +1,48 @@
+"""Which of two devices has more of something: the values first, then the name."""
+
+from random import Random
+
+from examples.smart_home.attributes import ATTRIBUTES, Attribute
+from examples.smart_home.documents import document_id
+from examples.smart_home.home import Device, Home
+from examples.smart_home.query import Query
+
+COMPARABLE = [attribute for attribute in ATTRIBUTES if attribute.comparable]
+_QUESTIONS = (
+    "Which is {m}, the {a} or the {b}?",
+    "Which one is {m}: the {a} or the {b}?",
+    "Is the {a} or the {b} {m}?",
+)
+
+
+def ask_comparison(home: Home, random: Random) -> Query:
+    """Two devices and an attribute in which they differ."""
+    while True:
+        first, second = random.sample(home.devices, k=2)
+        attribute = random.choice(COMPARABLE)
+        if first.values[attribute.key] != second.values[attribute.key]:
+            return compare(first, second, attribute, random)
+
+
+def compare(first: Device, second: Device, attribute: Attribute, random: Random) -> Query:
+    """The answer names both values, in the question's order, and then the device."""
+    key = attribute.key
+    wants_more = random.random() < 0.5
+    word = random.choice(attribute.more if wants_more else attribute.less)
+    larger, smaller = (first, second) if _number(first.values[key]) > _number(second.values[key]) else (second, first)
+    chosen = larger if wants_more else smaller
+    question = random.choice(_QUESTIONS).format(m=word, a=first.name, b=second.name)
+    return Query(
+        kind="comparison",
+        question=question,
+        reference=f"{first.values[key]} and {second.values[key]}: the {chosen.name}",
+        gold=(document_id(first, attribute.page), document_id(second, attribute.page)),
+        standalone=question,
+        general=f"What is the {attribute.short} of the {first.name} and of the {second.name}?",
+        passage=f"{attribute.short.capitalize()} of the {first.name} and the {second.name}.",
+        parts=tuple(f"What is the {attribute.short} of the {device.name}?" for device in (first, second)),
+    )
+
+
+def _number(value: str) -> int:
+    return int(value.split()[0])

@@ -1,0 +1,109 @@
+"""Starting weights that can already copy.
+
+A reader's first need is the induction circuit (arXiv 2209.11895): a head that looks one token back, and a
+later head that looks for what followed the present token before. Left to chance, small models spend
+millions of tokens before it appears. Here layers 0 and 1 start with it: layer 0 holds heads that look
+1, 2, ... tokens back, layer 1 matches what they wrote against the present token and copies what it finds.
+Everything else starts as usual. Training is free to change all of it.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from examples.smart_home.model import Attention, Llama, Shape
+
+_CONSTANT = 4.0  # strength of embedding coordinate 0, equal for all tokens: what a position-only head reads
+_EMBEDDING_STD = 0.04  # the logit of a token for itself is then about 0.04 * width = 10
+_SHARP = 6.0  # length of q and k per fast rotary pair: neighbours differ by about 6 nats in layer 0
+_MATCH = 3.0  # gain of q and k in layer 1: a match scores about 14, strangers 0 +- 3
+
+
+def initialise(model: Llama, seed: int) -> None:
+    """Fill `model` in place."""
+    random = torch.Generator().manual_seed(seed)
+    shape = model.shape
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 2:
+                std = _EMBEDDING_STD if "embed" in name else 0.5 / math.sqrt(shape.width)
+                parameter.normal_(0.0, std, generator=random)
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                parameter.mul_(0.02)
+        model.embed_tokens.weight[:, 0] = _CONSTANT * _EMBEDDING_STD
+        _induction(model, random)
+        for leave in model.exits.values():
+            leave.head.weight.copy_(model.embed_tokens.weight)
+
+
+def deepen(model: Llama, trained: dict[str, Tensor]) -> None:
+    """Put the layers of a trained shallower model first; those above pass everything on unchanged at first.
+
+    The early exits start as the shallower model's own output, so the one at its depth is right at once.
+    """
+    model.load_state_dict(trained, strict=False)
+    depth = 1 + max(int(name.split(".")[1]) for name in trained if name.startswith("layers."))
+    with torch.no_grad():
+        for layer in list(model.layers)[depth:]:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+        for leave in model.exits.values():
+            leave.head.weight.copy_(trained["embed_tokens.weight"])
+            leave.norm.weight.copy_(trained["norm.weight"])
+
+
+def _induction(model: Llama, random: torch.Generator) -> None:
+    shape = model.shape
+    looking_back, matching = model.layers[0].self_attn, model.layers[1].self_attn
+    slow = _slow_coordinates(shape)
+    # the read subspaces of all heads together are one orthonormal basis, so their sum copies everything
+    copied = _orthonormal(shape.width, shape.width, random).view(shape.heads, shape.head_dim, shape.width)
+    for head in range(shape.heads):
+        content = _orthonormal(shape.head_dim, shape.width, random)
+        written = _orthonormal(shape.head_dim, shape.width, random)
+        content[:, 0] = 0.0
+        _look_back(looking_back, head, head + 1, shape)
+        _rows(looking_back.v_proj.weight, head, shape).copy_(content)
+        _columns(looking_back.o_proj.weight, head, shape).copy_(2 * _EMBEDDING_STD * written.T)
+        query, key = _rows(matching.q_proj.weight, head, shape), _rows(matching.k_proj.weight, head, shape)
+        if head == 0:  # the classic pair: what stood one back there is what stands here
+            query.copy_(_MATCH * content * slow[:, None])
+            key.copy_(_MATCH * written * slow[:, None])
+        elif head == 1:  # one further: what stood two back there stands one back here
+            query.copy_(_MATCH * content_back * slow[:, None])
+            key.copy_(_MATCH * written * slow[:, None])
+        content_back = written
+        _rows(matching.v_proj.weight, head, shape).copy_(copied[head])
+        _columns(matching.o_proj.weight, head, shape).copy_(4 * _EMBEDDING_STD * copied[head].T)
+
+
+def _look_back(attention: Attention, head: int, offset: int, shape: Shape) -> None:
+    """q and k of `head` depend on the distance alone and peak at `offset` tokens back."""
+    half = shape.head_dim // 2
+    query, key = _rows(attention.q_proj.weight, head, shape), _rows(attention.k_proj.weight, head, shape)
+    query.zero_()
+    key.zero_()
+    for pair in range(half // 4):
+        angle = offset * shape.rope_theta ** (-pair / half)
+        key[pair, 0] = _SHARP / _CONSTANT
+        query[pair, 0] = _SHARP / _CONSTANT * math.cos(angle)
+        query[pair + half, 0] = -_SHARP / _CONSTANT * math.sin(angle)
+
+
+def _slow_coordinates(shape: Shape) -> Tensor:
+    """1 for the coordinates that rotary positions turn by less than a radian in 700 tokens, else 0."""
+    pair = torch.arange(shape.head_dim) % (shape.head_dim // 2)
+    return (shape.rope_theta ** (-2.0 * pair / shape.head_dim) < 1 / 700).float()
+
+
+def _orthonormal(rows: int, columns: int, random: torch.Generator) -> Tensor:
+    return torch.linalg.qr(torch.randn(columns, rows, generator=random))[0].T.contiguous()
+
+
+def _rows(weight: Tensor, head: int, shape: Shape) -> Tensor:
+    return weight[head * shape.head_dim : (head + 1) * shape.head_dim]
+
+
+def _columns(weight: Tensor, head: int, shape: Shape) -> Tensor:
+    return weight[:, head * shape.head_dim : (head + 1) * shape.head_dim]

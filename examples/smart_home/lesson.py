@@ -1,0 +1,67 @@
+"""What a model is taught: several questions over the same passages, so that reading them once pays often."""
+
+from dataclasses import dataclass, replace
+from random import Random
+
+from deployments import prompts
+from deployments.prompts import Message
+from examples.smart_home.ask import ask
+from examples.smart_home.documents import document_id, house_rules
+from examples.smart_home.home import Home
+from examples.smart_home.pages import ask_absent, follow_ups_over, open_pages, questions_over
+from examples.smart_home.query import KINDS, NOT_STATED, Query
+from examples.smart_home.troubleshooting import ask_rule
+
+_MOST_QUESTIONS = 8
+_HISTORY_SHARE = 0.25  # of the lessons continue a dialogue
+_ABSENT_SHARE = 0.6  # of the lessons hold one question that no passage answers
+_RULE_SHARE = 0.08  # of the lessons with room for it hold a house rule
+
+
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """A dialogue to complete with `answer`; `tag` names what it trains, for the running scores."""
+
+    messages: list[Message]
+    answer: str
+    tag: str
+
+
+def lesson(home: Home, documents: dict[str, str], passages: int, random: Random) -> list[Exercise]:
+    """Exercises over `passages` passages; all share the system prompt, the history and the passages."""
+    opened = open_pages(home, passages, random)
+    texts = [documents[document_id(page.device, page.name)] for page in opened]
+    follow_ups = follow_ups_over(opened, random) if random.random() < _HISTORY_SHARE else []
+    history = follow_ups[0].history if follow_ups else ()
+    queries = questions_over(opened, random)
+    queries = follow_ups[:4] + random.sample(queries, k=min(len(queries), _MOST_QUESTIONS - len(follow_ups[:4])))
+    absent = [ask_absent(home, opened, random)] if not queries or random.random() < _ABSENT_SHARE else []
+    if passages > 2 and random.random() < _RULE_SHARE:
+        texts.insert(random.randrange(len(texts)), random.choice(house_rules()).text)
+        queries.append(ask_rule(random))
+    exercises = [_exercise(query, query.reference, query.kind, history, texts) for query in queries]
+    return exercises + [_exercise(query, NOT_STATED, "absent", history, texts) for query in absent]
+
+
+def instructions(home: Home, count: int, random: Random) -> list[Exercise]:
+    """Exercises without passages: rewriting, step-back, HyDE, splitting, and plain chat."""
+    return [_instruction(ask(home, random.choice(KINDS), random), random) for _ in range(count)]
+
+
+def _exercise(
+    query: Query, answer: str, tag: str, history: tuple[Message, ...], passages: list[str]
+) -> Exercise:
+    return Exercise(prompts.answer(replace(query, history=history).messages, passages), answer, tag)
+
+
+def _instruction(query: Query, random: Random) -> Exercise:
+    roll = random.random()
+    if roll < 0.2 or (query.history and roll < 0.5):
+        return Exercise(prompts.rewrite(query.messages), query.standalone, "rewrite")
+    if roll < 0.4:
+        return Exercise(query.messages, query.reference if query.known else NOT_STATED, "chat")
+    if roll < 0.6:
+        return Exercise(prompts.step_back(query.standalone), query.general, "step_back")
+    if roll < 0.8:
+        return Exercise(prompts.hyde(query.standalone), query.passage, "hyde")
+    return Exercise(prompts.decompose(query.standalone), "\n".join(query.parts), "decompose")

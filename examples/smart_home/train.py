@@ -1,0 +1,177 @@
+"""Train the two models of the demo: `python -m examples.smart_home.train --model edge|cloud`.
+
+The edge model learns to read through the curriculum. The cloud model begins as the finished edge model
+with as many layers again on top, which at first change nothing, and trains on with early exits. Runs are
+resumed from the checkpoint in `--work` when there is one.
+"""
+
+import argparse
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+from tokenizers import Tokenizer
+from torch.nn import functional as F
+
+from examples.smart_home import shapes
+from examples.smart_home.curriculum import STAGES, trees
+from examples.smart_home.initialise import deepen, initialise
+from examples.smart_home.model import Llama
+from examples.smart_home.muon import Muon
+from examples.smart_home.progress import Progress
+from examples.smart_home.rows import Batch, batches
+from examples.smart_home.tokens import PAD, corpus, learn
+
+_SAVE_EVERY_S = 120.0
+_MARK_EVERY = 20  # steps
+_WARM_UP = 30  # steps
+_PATIENCE = 0.08  # share of all tokens after which a stage ends even when its answers are not right enough
+
+
+def main() -> None:
+    """Read the command line and train."""
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(arguments.seed)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    run = Run(arguments)
+    run.train()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=("edge", "cloud"), default="edge")
+    parser.add_argument("--tokens", type=int, default=8_000_000, help="training tokens in all, padding counted")
+    parser.add_argument("--decay", type=float, default=0.3, help="last share of tokens over which the rate falls to 0")
+    parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--stage", type=int, default=None, help="begin at this stage of the curriculum")
+    parser.add_argument("--work", type=Path, default=Path(".isthmus/train"), help="folder of checkpoints")
+    return parser.parse_args()
+
+
+class Run:
+    """One training run with everything that a checkpoint holds."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        self.tokenizer = load_tokenizer(arguments.work)
+        self.shape = getattr(shapes, arguments.model.upper())
+        self.model = Llama(self.shape)
+        self.file = arguments.work / f"{arguments.model}.pt"
+        self.progress = Progress()
+        self._begin()
+        self.optimizers = _optimizers(self.model, arguments.rate)
+        if self.file.exists():
+            self._resume()
+
+    def _begin(self) -> None:
+        initialise(self.model, self.arguments.seed)
+        if self.arguments.model == "cloud":
+            trained = torch.load(self.arguments.work / "edge.pt", weights_only=True)["model"]
+            deepen(self.model, trained)
+            self.progress.stage = len(STAGES) - 1
+        if self.arguments.stage is not None:
+            self.progress.stage = self.arguments.stage
+
+    def _resume(self) -> None:
+        saved = torch.load(self.file, weights_only=True)
+        self.model.load_state_dict(saved["model"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.progress = Progress(**saved["progress"])
+
+    def save(self) -> None:
+        """Write the checkpoint in one move, so that a kill leaves the old one or the new one."""
+        state: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "progress": asdict(self.progress),
+        }
+        torch.save(state, self.file.with_suffix(".new"))
+        self.file.with_suffix(".new").replace(self.file)
+        self.progress.write(self.arguments.work / f"{self.arguments.model}.curve.json")
+
+    def train(self) -> None:
+        """Train until `--tokens` are done, saving now and then."""
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.1f} %"), TimeRemainingColumn())
+        with Bar(*columns) as bar:
+            task = bar.add_task(self.arguments.model, total=self.arguments.tokens)
+            while self.progress.tokens < self.arguments.tokens:
+                self._train_stage(lambda: bar.update(task, completed=self.progress.tokens, description=self._line()))
+        self.save()
+
+    def _train_stage(self, show: Any) -> None:
+        stage, saved = STAGES[self.progress.stage], time.monotonic()
+        stream = trees(stage, self.tokenizer, seed=self.arguments.seed * 1_000_000 + self.progress.step)
+        patience = _PATIENCE * self.arguments.tokens / (stage.rows * stage.time)
+        for batch in batches(stream, stage.rows, stage.time, self.tokenizer.token_to_id(PAD)):
+            began = time.monotonic()
+            self._step(batch)
+            self.progress.seconds += time.monotonic() - began
+            show()
+            if self.progress.step % _MARK_EVERY == 0:
+                self.progress.mark()
+                print(self._line(), flush=True)
+            if time.monotonic() - saved > _SAVE_EVERY_S:
+                self.save()
+                saved = time.monotonic()
+            if self.progress.tokens >= self.arguments.tokens:
+                return
+            learned = self.progress.stage_steps > 60 and self.progress.reading >= stage.least
+            last = self.progress.stage == len(STAGES) - 1
+            if not last and (learned or self.progress.stage_steps > patience):
+                self.progress.mark()
+                self.progress.next_stage()
+                return
+
+    def _step(self, batch: Batch) -> None:
+        rate = self._rate()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        logits = self.model(batch.tokens, batch.positions, batch.mask, batch.read)
+        weights = shapes.EXIT_WEIGHTS[-len(logits) :]
+        losses = [w * F.cross_entropy(out, batch.target) for w, out in zip(weights, logits, strict=True)]
+        torch.stack(losses).sum().backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.progress.note(batch, logits[-1].detach(), losses[-1].item())
+
+    def _rate(self) -> float:
+        """Warm-up, plateau, then a straight line to zero."""
+        done = self.progress.tokens / self.arguments.tokens
+        fall = min(1.0, (1 - done) / self.arguments.decay)
+        rise = min(1.0, (self.progress.step + 1) / _WARM_UP)
+        return float(self.arguments.rate * fall * rise)
+
+    def _line(self) -> str:
+        p = self.progress
+        scores = " ".join(f"{tag} {score:.2f}" for tag, score in sorted(p.scores.items()))
+        pace = p.tokens / max(p.seconds, 1e-9)
+        return f"{p.step} {STAGES[p.stage].name} {p.tokens / 1e6:.2f}M {pace:.0f} tok/s loss {p.loss:.3f} {scores}"
+
+
+def _optimizers(model: Llama, rate: float) -> list[torch.optim.Optimizer]:
+    inner = [p for name, p in model.named_parameters() if p.dim() == 2 and name.startswith("layers.")]
+    known = {id(p) for p in inner}
+    outer = [p for p in model.parameters() if id(p) not in known]
+    return [Muon(inner, rate), torch.optim.AdamW(outer, rate, betas=(0.9, 0.98), weight_decay=0.0)]
+
+
+def load_tokenizer(work: Path) -> Tokenizer:
+    """The tokenizer in `work`, learned first if there is none."""
+    file = work / "tokenizer.json"
+    if not file.exists():
+        learn(corpus()).save(str(file))
+    return Tokenizer.from_file(str(file))
+
+
+if __name__ == "__main__":
+    main()
