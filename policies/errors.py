@@ -7,7 +7,9 @@ IsthmusError
 │   ├── ContextTooLong          400
 │   ├── Unauthorized            401
 │   ├── UnknownModel            404
+│   ├── NotFound                404
 │   ├── RequestTooLarge         413
+│   ├── InfeasibleSlo           422
 │   └── Overloaded              429, with the seconds to wait
 └── ServiceError            the cluster could not do it (HTTP 5xx)
     ├── EngineUnavailable       503
@@ -100,6 +102,20 @@ class UnknownModel(RequestError):
         return f"No path or model is called {self.name!r}.{hint} GET /v1/models lists all names; 'auto' lets Isthmus choose."
 
 
+class NotFound(RequestError):
+    """The URL names nothing that this service has."""
+
+    status = 404
+    code = "not_found"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class RequestTooLarge(RequestError):
     """The body is larger than the gateway accepts."""
 
@@ -113,6 +129,21 @@ class RequestTooLarge(RequestError):
 
     def __str__(self) -> str:
         return f"The body has at least {self.size} bytes, the limit is {self.limit}; send less or raise gateway.max_body_bytes."
+
+
+class InfeasibleSlo(RequestError):
+    """No path keeps the caller's limits, whatever the load."""
+
+    status = 422
+    code = "infeasible_slo"
+
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message, param)
+        self.message = message
+        self.param = param
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class Overloaded(RequestError):
