@@ -12,14 +12,14 @@ from functools import partial
 from typing import Literal, Self, TypeVar
 
 from cluster.config import Config, Power
-from cluster.encoder import Encoder, FloatArray, SentenceEncoder
+from cluster.encoder import Encoder, FloatArray, open_encoder
 from cluster.energy import EnergyMeter
 from cluster.index import Index, open_index
 from deployments import prompts
 from deployments.messages import Completion, Passage, StageReport
 from deployments.preprocess import PREPROCESSORS, Ask, Prepared, Preprocessor
 from deployments.prompts import Message
-from deployments.refine import Refiner, open_refiner
+from deployments.refine import REFINERS, Refiner
 from deployments.registry import split_option
 from deployments.retrieve import RETRIEVERS, Retriever, fuse
 from policies.errors import ConfigurationError
@@ -55,7 +55,7 @@ class Pipeline:
         self._preprocessors: dict[str, Preprocessor] = {name: PREPROCESSORS[name]() for name in stages.preprocess}
         self._retrievers = _open_retrievers(stages.retrieve, index, encoder)
         self._refiners: dict[str, Refiner] = {
-            name: open_refiner(name, stages, index, encoder) for name in stages.refine if name != NONE and index is not None
+            name: REFINERS[name](stages, index, encoder) for name in stages.refine if name != NONE and index is not None
         }
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="stage")
         self._meter = EnergyMeter.of_this_process(_power_of_edge(config), share=1 / _THREADS)
@@ -63,12 +63,12 @@ class Pipeline:
     @classmethod
     def open(cls, config: Config) -> Self:
         """Load the encoder and the index that `config` names. Blocks for seconds; raises ConfigurationError."""
-        encoder = SentenceEncoder(config.stages.encoder)
-        index = open_index(config.documents.index, encoder.name) if config.documents else None
+        encoder = open_encoder(config.stages.encoder)
+        index = open_index(config.documents.index, encoder) if config.documents else None
         return cls(config, index, encoder)
 
     async def prepare(self, path: Path, dialogue: Sequence[Message], ask: Ask) -> Prompt:
-        """Run the stages of `path` before its model. `dialogue` is not empty and ends with the question.
+        """Run the stages of `path` before its model. `dialogue` is not empty; its last user turn is the question.
 
         Raises what `ask` raises, and ConfigurationError for an option that is not in the configuration.
         Cancelling it cancels the call to a model at once; a computation that has begun ends in the background.
@@ -80,7 +80,7 @@ class Pipeline:
             passages = await self._compute("retrieve", path.retrieve, partial(self._find, path, prepared.searches), reports)
         if path.refine != NONE and passages:
             passages = await self._compute("refine", path.refine, partial(self._refine, path, prepared, passages), reports)
-        asked: list[Message] = [*dialogue[:-1], {"role": dialogue[-1]["role"], "content": prepared.question}]
+        asked = prompts.replace_question(dialogue, prepared.question)
         messages = prompts.answer(asked, [passage.text for passage in passages])
         return Prompt(tuple(messages), tuple(passages), tuple(reports))
 
@@ -92,9 +92,7 @@ class Pipeline:
         """Stop the threads; what waits for them is cancelled."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _preprocess(
-        self, option: str, dialogue: Sequence[Message], ask: Ask, reports: list[StageReport]
-    ) -> Prepared:
+    async def _preprocess(self, option: str, dialogue: Sequence[Message], ask: Ask, reports: list[StageReport]) -> Prepared:
         async def ask_and_note(messages: Sequence[Message]) -> Completion:
             completion = await ask(messages)
             reports.append(replace(completion.report, stage="preprocess", option=option))
@@ -126,16 +124,12 @@ class Pipeline:
         done, wait_s, joules = await asyncio.get_running_loop().run_in_executor(self._pool, measured)
         seconds = time.perf_counter() - asked_at
         reports.append(
-            StageReport(
-                stage, option, self._site, seconds, energy_j=joules, energy_source=self._meter.source, wait_s=wait_s
-            )
+            StageReport(stage, option, self._site, seconds, energy_j=joules, energy_source=self._meter.source, wait_s=wait_s)
         )
         return done
 
 
-def _open_retrievers(
-    options: Sequence[str], index: Index | None, encoder: Encoder
-) -> dict[str, tuple[Retriever, int]]:
+def _open_retrievers(options: Sequence[str], index: Index | None, encoder: Encoder) -> dict[str, tuple[Retriever, int]]:
     """Each option that retrieves, with its number of passages."""
     retrieving = [option for option in options if option != NONE]
     if not retrieving:

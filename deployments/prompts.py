@@ -23,16 +23,28 @@ DECOMPOSE = "Split this question into simpler ones, one per line."
 
 
 def answer(dialogue: Sequence[Message], passages: Sequence[str]) -> list[Message]:
-    """The dialogue with numbered `passages` before its last user turn; unchanged when there are none."""
+    """The dialogue with numbered `passages` in its last user turn, before the question; unchanged when there are none.
+
+    System messages of the caller follow ours in one message, since many chat templates allow but one.
+    """
     if not passages:
         return list(dialogue)
-    *before, last = dialogue
     numbered = "\n".join(f"[{i}] {text}" for i, text in enumerate(passages, start=1))
-    return [
-        {"role": "system", "content": ANSWER},
-        *before,
-        {"role": "user", "content": f"{numbered}\n\n{last['content']}"},
-    ]
+    asked = replace_question(dialogue, f"{numbered}\n\n{question_of(dialogue)}")
+    instructions = [ANSWER, *(turn["content"] for turn in asked if turn["role"] == "system")]
+    turns = [turn for turn in asked if turn["role"] != "system"]
+    return [{"role": "system", "content": "\n\n".join(instructions)}, *turns]
+
+
+def question_of(dialogue: Sequence[Message]) -> str:
+    """The text of the last user turn; of the last turn when the user has none."""
+    return dialogue[_asked_at(dialogue)]["content"]
+
+
+def replace_question(dialogue: Sequence[Message], question: str) -> list[Message]:
+    """The dialogue with `question` in the place of the one that `question_of` returns."""
+    at = _asked_at(dialogue)
+    return [*dialogue[:at], {"role": "user", "content": question}, *dialogue[at + 1 :]]
 
 
 def rewrite(dialogue: Sequence[Message]) -> list[Message]:
@@ -54,6 +66,11 @@ def hyde(question: str) -> list[Message]:
 def decompose(question: str) -> list[Message]:
     """Ask for the sub-questions of `question`, one per line (least-to-most, arXiv 2205.10625)."""
     return _instruct(DECOMPOSE, question)
+
+
+def _asked_at(dialogue: Sequence[Message]) -> int:
+    by_user = [position for position, turn in enumerate(dialogue) if turn["role"] == "user"]
+    return by_user[-1] if by_user else len(dialogue) - 1
 
 
 def _instruct(instruction: str, text: str) -> list[Message]:

@@ -30,3 +30,9 @@ class Preprocessor(ABC):
     @abstractmethod
     async def prepare(self, dialogue: Sequence[Message], ask: Ask) -> Prepared:
         """Raises what `ask` raises. An empty answer of the model falls back to the last question itself."""
+
+
+def searches(question: str, *more: str) -> tuple[str, ...]:
+    """The question and what else to search with; blank and repeated texts are left out."""
+    texts = (text.strip() for text in more)
+    return tuple(dict.fromkeys((question, *(text for text in texts if text))))

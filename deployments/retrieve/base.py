@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from cluster.index import Index
 from deployments.messages import Passage
 
 
@@ -14,3 +15,9 @@ class Retriever(ABC):
     @abstractmethod
     def search(self, questions: Sequence[str], k: int) -> list[list[Passage]]:
         """For each question at most `k` passages, best first, none twice. Never raises on odd text (empty, other scripts)."""
+
+
+def passages(index: Index, found: Iterable[tuple[int, float]]) -> list[Passage]:
+    """What a search of `index` found, with the texts."""
+    chunks = ((index.passages[position], score) for position, score in found)
+    return [Passage(chunk.passage_id, chunk.title, chunk.text, score, chunk.source) for chunk, score in chunks]
