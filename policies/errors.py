@@ -8,9 +8,11 @@ IsthmusError
 │   ├── Unauthorized            401
 │   ├── UnknownModel            404
 │   ├── NotFound                404
+│   ├── MethodNotAllowed        405
 │   ├── RequestTooLarge         413
 │   ├── InfeasibleSlo           422
 │   └── Overloaded              429, with the seconds to wait
+│       └── RateLimited             the same, from a remote service
 └── ServiceError            the cluster could not do it (HTTP 5xx)
     ├── EngineUnavailable       503
     ├── EngineFailed            502
@@ -116,6 +118,22 @@ class NotFound(RequestError):
         return self.message
 
 
+class MethodNotAllowed(RequestError):
+    """The URL exists, but not for this HTTP method."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, path: str, allowed: str) -> None:
+        super().__init__(method, path, allowed)
+        self.method = method
+        self.path = path
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return f"{self.method} is not possible at {self.path}; use {self.allowed}."
+
+
 class RequestTooLarge(RequestError):
     """The body is larger than the gateway accepts."""
 
@@ -162,6 +180,17 @@ class Overloaded(RequestError):
 
     def __str__(self) -> str:
         return f"{self.waiting} requests wait for {self.what}, at most {self.limit} may; try again in {self.retry_after_s:g} s."
+
+
+class RateLimited(Overloaded):
+    """A remote service answered 429 until all tries were used up."""
+
+    def __init__(self, what: str, retry_after_s: float) -> None:
+        super().__init__(what, 0, 0, retry_after_s)
+        self.args = (what, retry_after_s)
+
+    def __str__(self) -> str:
+        return f"The service behind {self.what} takes no more requests for now; try again in {self.retry_after_s:g} s."
 
 
 class ServiceError(IsthmusError):

@@ -35,8 +35,10 @@ class ModelBase(Section):
     gpus: float = Field(0.0, ge=0, description="GPUs that one replica reserves.")
     context_tokens: int = Field(2048, gt=0, description="Tokens that prompt and answer may take together.")
     max_tokens: int = Field(256, gt=0, description="Tokens to generate when the request does not say.")
-    max_ongoing: int = Field(16, gt=0, description="Requests that one replica works on at once.")
-    max_queued: int = Field(64, ge=0, description="Requests that may wait per gateway before it answers 429.")
+    max_ongoing: int = Field(
+        16, gt=0, description="Requests that one replica takes at once; llama_cpp lets those beyond its contexts wait."
+    )
+    max_queued: int = Field(64, gt=0, description="Requests that may wait per gateway before it answers 429.")
     price: Price = Field(default_factory=Price, description="What tokens cost.")
     power: Power = Field(default_factory=Power, description="Watts of the device behind a replica.")
 

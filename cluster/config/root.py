@@ -71,7 +71,9 @@ class Config(Section):
                 if site not in tiers:
                     raise ValueError(f"models.{name}.sites: no site is called {site!r}{nearest(site, tiers)}")
                 if model.engine != "remote" and tiers[site] != model.tier:
-                    raise ValueError(f"models.{name}.sites: {site!r} is a {tiers[site]} site, but the model's tier is {model.tier}")
+                    raise ValueError(
+                        f"models.{name}.sites: {site!r} is a {tiers[site]} site, but the model is for the {model.tier}"
+                    )
             if model.engine != "remote" and not any(s.tier == model.tier for s in self.cluster.sites):
                 raise ValueError(f"models.{name}.tier is {model.tier!r}, but no site has that tier; add one under cluster.sites")
         for name in (*self.stages.generate, *filter(None, [self.stages.preprocess_model])):

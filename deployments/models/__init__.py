@@ -1,0 +1,28 @@
+"""The language models: engines behind one contract, and the Serve deployment that runs them.
+
+An engine imports its library when it starts, so that no machine needs those of engines that it does not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cluster.config import ModelConfig
+from cluster.servers import Server
+from deployments.models.base import Engine
+from deployments.models.echo import EchoEngine
+from deployments.models.llama_cpp import LlamaCppEngine
+from deployments.models.remote import RemoteEngine
+from deployments.models.vllm import VllmEngine
+from deployments.registry import Registry
+
+ENGINES: Registry[Callable[[str, str, Any], Engine]] = Registry(
+    "models.engine",
+    {"llama_cpp": LlamaCppEngine, "vllm": VllmEngine, "remote": RemoteEngine, "echo": EchoEngine},
+)
+
+
+def open_engine(server: Server, config: ModelConfig) -> Engine:
+    """The engine of one replica of `server`, not yet started."""
+    return ENGINES[config.engine](server.model, server.site, config)

@@ -12,7 +12,8 @@ class Engine(ABC):
     """Generates text with one model in one process. Instances live inside a `ModelServer` replica.
 
     Implementations never block the event loop, count their own tokens, seconds, cost and energy, and
-    stop computing soon after the generator is closed or the task is cancelled.
+    stop computing soon after the generator is closed or the task is cancelled. That is also how a request's
+    `timeout_s` ends it: `delivery`, between an engine and its callers, keeps the time.
     """
 
     @abstractmethod
@@ -23,8 +24,7 @@ class Engine(ABC):
     def stream(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """Yield the text as it is generated; the last delta has `finish_reason` and `report`.
 
-        Raises ContextTooLong before the first delta, DeadlineExceeded when `timeout_s` has passed,
-        EngineFailed when the model fails.
+        Raises ContextTooLong or InvalidRequest before the first delta, EngineFailed when the model fails.
         """
 
     async def complete(self, request: GenerateRequest) -> Completion:
@@ -40,5 +40,6 @@ class Engine(ABC):
     async def check(self) -> None:
         """Raise if the engine can no longer answer; called by Serve's health check."""
 
+    @abstractmethod
     async def stop(self) -> None:
         """Free what `start` took."""
