@@ -1,0 +1,36 @@
+"""Whether a configuration can start on this machine: what is missing, and how to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+
+from cluster.checks.capacity import check_capacity
+from cluster.checks.documents import check_documents
+from cluster.checks.finding import Finding
+from cluster.checks.machine import check_machine
+from cluster.checks.models import check_models
+from cluster.checks.ports import check_ports
+from cluster.checks.secrets import check_secrets
+from cluster.config import Config
+from policies.errors import ConfigurationError
+
+__all__ = ["Finding", "check_all", "refuse_to_start"]
+
+
+def check_all(config: Config, file: FilePath) -> list[Finding]:
+    """Everything that can be known without starting anything. A cluster of this configuration that runs keeps its ports."""
+    return [
+        *check_machine(config),
+        *check_ports(config, file),
+        *check_capacity(config),
+        *check_models(config),
+        *check_documents(config),
+        *check_secrets(config),
+    ]
+
+
+def refuse_to_start(config: Config, file: FilePath) -> None:
+    """Raise ConfigurationError with a sentence for each finding that blocks."""
+    sentences = [f"{finding.name}: {finding.detail}" for finding in check_all(config, file) if finding.level == "blocked"]
+    if sentences:
+        raise ConfigurationError("\n".join(sentences))

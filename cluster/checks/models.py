@@ -1,0 +1,57 @@
+"""Whether the files of the models are there and look like what they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+
+from cluster.checks.finding import Finding, blocked, ok, warning
+from cluster.config import Config, LlamaCppModel, VllmModel
+
+
+def check_models(config: Config) -> Iterator[Finding]:
+    """One finding per model that is a file."""
+    for name, model in config.models.items():
+        if isinstance(model, LlamaCppModel):
+            yield _gguf(f"models.{name}.path", model.path)
+        elif isinstance(model, VllmModel):
+            yield _checkpoint(f"models.{name}.path", model.path)
+
+
+def _gguf(key: str, file: FilePath) -> Finding:
+    if not file.is_file():
+        return blocked(key, f"there is no file {file}; put a GGUF file there or name another.")
+    with file.open("rb") as content:
+        magic = content.read(4)
+    if magic != b"GGUF":
+        return blocked(
+            key,
+            f"{file} does not begin with GGUF; name a GGUF file, or convert the model with llama.cpp's convert_hf_to_gguf.py.",
+        )
+    return ok(key, f"GGUF, {file.stat().st_size / 1e6:,.1f} MB")
+
+
+def _checkpoint(key: str, path: str) -> Finding:
+    folder = FilePath(path)
+    if not folder.is_dir():
+        if path.startswith(("/", ".", "~")) or path.count("/") > 1:
+            return blocked(
+                key, f"there is no folder {path}; put config.json and safetensors there, or give a hub name like Qwen/Qwen3-4B."
+            )
+        return warning(key, f"{path} is no folder here, so it is taken for a hub name and downloaded unless it was before.")
+    if not (folder / "config.json").is_file():
+        return blocked(key, f"{folder} has no config.json; name the folder of a Hugging Face checkpoint.")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        return blocked(key, f"{folder} has no *.safetensors; name the folder of a Hugging Face checkpoint.")
+    broken = [file.name for file in weights if not _is_safetensors(file)]
+    if broken:
+        return blocked(key, f"{folder / broken[0]} is not a safetensors file (a download that was cut off?); fetch it again.")
+    return ok(key, f"safetensors, {sum(file.stat().st_size for file in weights) / 1e6:,.1f} MB")
+
+
+def _is_safetensors(file: FilePath) -> bool:
+    """Eight bytes with the length of a JSON header, then the header, then at least as much."""
+    with file.open("rb") as content:
+        length = int.from_bytes(content.read(8), "little")
+        return 8 + length <= file.stat().st_size and content.read(1) == b"{"

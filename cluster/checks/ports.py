@@ -1,0 +1,55 @@
+"""Whether the ports of the cluster are free."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+
+import psutil
+
+from cluster.checks.finding import Finding, blocked, ok
+from cluster.config import Config
+from cluster.nodes import state
+
+
+def check_ports(config: Config, file: FilePath) -> Iterator[Finding]:
+    """The gateway's, the Ray head's and the dashboard's. HAProxy's own and those of the nodes are chosen among free ones."""
+    if config.cluster.address:
+        return
+    running = state.read(file)
+    if running is not None:
+        yield ok("ports", f"the cluster of this configuration is running (process {running.pid})")
+        return
+    cluster, gateway = config.cluster, config.gateway
+    for key, host, port in (
+        ("gateway.port", gateway.host, gateway.port),
+        ("cluster.port", "127.0.0.1", cluster.port),
+        ("cluster.dashboard_port", "127.0.0.1", cluster.dashboard_port),
+    ):
+        yield _port(key, host, port)
+
+
+def _port(key: str, host: str, port: int) -> Finding:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except PermissionError:
+            return blocked(key, f"port {port} needs special rights; choose one above 1023.")
+        except OSError as error:
+            if error.errno is None or port == 0:
+                return blocked(key, f"{host}:{port} cannot be used ({error.strerror}).")
+            return blocked(
+                key, f"{host}:{port} cannot be used ({error.strerror}{_owner(port)}); stop what uses it or choose another {key}."
+            )
+    return ok(key, f"{host}:{port} is free")
+
+
+def _owner(port: int) -> str:
+    """Who listens there, as far as this user may know."""
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,) and connection.pid:
+            return f" by process {connection.pid}, {psutil.Process(connection.pid).name()}"
+    return ""

@@ -1,0 +1,50 @@
+"""The command line `isthmus`: one file per command, nothing heavy imported before a command runs.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from cluster.cli import check, down, index, init, k8s, status, up
+from policies.errors import ConfigurationError, IsthmusError
+
+
+class OneSentence(TyperGroup):
+    """Shows what Isthmus refuses as a sentence on the standard error, never as a trace."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except IsthmusError as error:
+            for line in (*str(error).splitlines(), *getattr(error, "__notes__", ())):
+                typer.echo(line, err=True)
+            raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=OneSentence,
+    help="One OpenAI-compatible endpoint over an edge-cloud cluster of language models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("init")(init.init)
+app.command("check")(check.check)
+app.command("up")(up.up)
+app.command("down")(down.down)
+app.command("status")(status.status)
+app.command("index")(index.index)
+app.add_typer(k8s.app, name="k8s")
+
+
+def main() -> None:
+    """Entry point of the script `isthmus`."""
+    sys.exit(app())

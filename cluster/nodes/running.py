@@ -1,0 +1,145 @@
+"""A whole cluster as one `with` block: everything it started is stopped at its end, however that comes about."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from cluster.config import Config
+from cluster.nodes import state as states
+from cluster.nodes.application import IMPORT_PATH, NAME, cause, deploy, readable_url, wait_until_ready
+from cluster.nodes.local import LOOPBACK, LocalNodes
+from cluster.nodes.variables import application_variables, local_variables
+from policies.errors import ConfigurationError, IsthmusError
+
+Report = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A cluster that answers."""
+
+    url: str
+    dashboard: str
+    alive: Callable[[], bool]
+    """False once a Ray process has died."""
+
+
+@contextlib.contextmanager
+def running(
+    config: Config, file: FilePath, timeout_s: float, report: Report, import_path: str = IMPORT_PATH
+) -> Iterator[Running]:
+    """Start (or join) the cluster of the configuration `file`, deploy the application and wait until it is ready.
+
+    Must be entered in the main thread of a process that has not imported Ray. Raises ConfigurationError when it
+    runs already, IsthmusError when a node or a deployment does not come up.
+    """
+    there = states.read(file)
+    if there is not None:
+        raise ConfigurationError(
+            f"A cluster for {file} is running already (process {there.pid}, {there.url}); stop it with 'isthmus down'."
+        )
+    start = _joined if config.cluster.address else _local
+    folder = states.folder_of(file)
+    try:
+        with start(config, file, folder, timeout_s, report, import_path) as cluster:
+            yield cluster
+    finally:
+        states.forget(folder)
+
+
+@contextlib.contextmanager
+def _local(
+    config: Config, file: FilePath, folder: FilePath, timeout_s: float, report: Report, import_path: str
+) -> Iterator[Running]:
+    temporary = FilePath(tempfile.mkdtemp(prefix="isthmus-", dir="/tmp"))
+    url, dashboard = readable_url(config), f"http://{LOOPBACK}:{config.cluster.dashboard_port}"
+    os.environ.update(local_variables(config, file, folder, temporary))
+    states.write(folder, states.own("starting", url, dashboard, temporary))
+    nodes, failed = LocalNodes(), False
+    try:
+        _connect(nodes.start(config, report))
+        deploy(config.gateway.host, config.gateway.port, import_path)
+        wait_until_ready(url, timeout_s, report)
+        _disconnect()
+        states.write(folder, states.own("ready", url, dashboard, temporary))
+        yield Running(url, dashboard, nodes.alive)
+    except Exception as error:
+        failed = True
+        error.add_note(f"The logs are in {temporary}.")
+        raise
+    finally:
+        with _handlers(signal.SIG_IGN):  # a second Ctrl-C must not leave half of the processes behind
+            nodes.stop()
+        if not failed:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _joined(
+    config: Config, file: FilePath, folder: FilePath, timeout_s: float, report: Report, import_path: str
+) -> Iterator[Running]:
+    """Only deploy: the nodes are somebody else's, and only the application is taken away in the end."""
+    from ray import serve
+
+    os.environ.update(application_variables(file))
+    host = str(config.cluster.address).rpartition(":")[0]
+    url, dashboard = readable_url(config), f"http://{host}:{config.cluster.dashboard_port}"
+    states.write(folder, states.own("starting", url, dashboard, folder))
+    _connect(str(config.cluster.address), application_variables(file))
+    try:
+        deploy(config.gateway.host, config.gateway.port, import_path)
+        wait_until_ready(url, timeout_s, report)
+        states.write(folder, states.own("ready", url, dashboard, folder))
+        yield Running(url, dashboard, lambda: True)
+    finally:
+        with _handlers(signal.SIG_IGN), contextlib.suppress(Exception):
+            serve.delete(NAME)
+        _disconnect()
+
+
+def _connect(address: str, variables: dict[str, str] | None = None) -> None:
+    import ray
+
+    try:
+        with _handlers(None):
+            ray.init(
+                address=address,
+                namespace="serve",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": variables} if variables else None,
+            )
+    except Exception as error:
+        raise IsthmusError(
+            f"The Ray cluster at {address} cannot be joined: {': '.join(filter(None, cause(str(error))))}"
+        ) from error
+
+
+def _disconnect() -> None:
+    """The application is detached and needs no driver; one less process polls the cluster."""
+    import ray
+
+    with _handlers(None):
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _handlers(during: signal.Handlers | None) -> Iterator[None]:
+    """Put the handlers of Ctrl-C and SIGTERM back in the end, since Ray replaces them; meanwhile have `during` handle both."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if during is not None:
+        for number in before:
+            signal.signal(number, during)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
