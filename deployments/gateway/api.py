@@ -1,0 +1,234 @@
+"""The endpoints: from a visit to a response."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from functools import lru_cache
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from cluster.config import Config
+from deployments.gateway import replies
+from deployments.gateway.body import parse_body, read_body
+from deployments.gateway.catalogue import AUTO, Catalogue
+from deployments.gateway.deadline import Deadline
+from deployments.gateway.decisions import Decisions
+from deployments.gateway.job import Answer, Job
+from deployments.gateway.metrics import Metrics
+from deployments.gateway.requests import ChatBody, CompletionBody, EmbeddingBody, GenerateBody
+from deployments.gateway.runner import Opened, Runner
+from deployments.gateway.shapes import Shape
+from deployments.gateway.slo import read_slo
+from deployments.gateway.stages import LightStages
+from deployments.gateway.visit import Visit
+from deployments.messages import Sampling
+from deployments.prompts import Message
+from policies.errors import DeadlineExceeded, InvalidRequest, IsthmusError, RequestError, ServiceError, UnknownModel
+from policies.types import NONE, Decision, Path
+
+B = TypeVar("B", bound=BaseModel)
+
+
+class Api:
+    """The endpoints of one gateway."""
+
+    def __init__(
+        self, config: Config, runner: Runner, stages: LightStages, metrics: Metrics, missing: Callable[[], list[str]]
+    ) -> None:
+        """`missing` names the models that cannot be reached."""
+        self._config = config
+        self._runner = runner
+        self._stages = stages
+        self._metrics = metrics
+        self._missing = missing
+        self._catalogue = Catalogue(config)
+        self._decisions = Decisions()
+
+    async def healthz(self, visit: Visit) -> Response:
+        """The process lives."""
+        return replies.Json({"status": "ok"})
+
+    async def readyz(self, visit: Visit) -> Response:
+        """Every model has a server that can be reached; 503 names those that have none."""
+        missing = self._missing()
+        return replies.Json({"status": "waiting" if missing else "ready", "missing": missing}, 503 if missing else 200)
+
+    async def models(self, visit: Visit) -> Response:
+        """Every name that `model` may have."""
+        return replies.Json({"object": "list", "data": [self._catalogue.card(name) for name in self._catalogue.names]})
+
+    async def model(self, visit: Visit) -> Response:
+        """One of them."""
+        return replies.Json(self._catalogue.card(visit.tail))
+
+    async def decision(self, visit: Visit) -> Response:
+        """What was decided for a recent request, and what it took."""
+        return replies.Json(self._decisions.find(visit.tail))
+
+    async def embeddings(self, visit: Visit) -> Response:
+        """Sentence vectors by the encoder that retrieval uses."""
+        body = await self._read(visit, EmbeddingBody)
+        known = (AUTO, self._config.stages.encoder)
+        if body.model not in known:
+            raise UnknownModel(body.model, known)
+        visit.path, visit.site = "embeddings", self._config.cluster.head.name
+        deadline = Deadline.of(read_slo(None, visit.headers.items()), visit.arrived_at, self._config.gateway.timeout_s)
+        try:
+            async with asyncio.timeout_at(deadline.at):
+                vectors = await (await self._stages.get()).embed(body.input)
+        except TimeoutError:
+            raise DeadlineExceeded(deadline.limit_s, "embedding") from None
+        if body.encoding_format == "base64":
+            rows: list[object] = [base64.b64encode(row.astype("<f4").tobytes()).decode() for row in vectors]
+        else:
+            rows = [row.tolist() for row in vectors]
+        words = sum(len(text.split()) for text in body.input)
+        return replies.Json(replies.embeddings(self._config.stages.encoder, rows, words))
+
+    async def chat(self, visit: Visit) -> Response:
+        """Chat completions."""
+        body = await self._read(visit, ChatBody)
+        messages = tuple(Message(role=_role(m.role), content=m.content) for m in body.messages)
+        job = self._job(visit, body, body.max_completion_tokens or body.max_tokens, messages=messages)
+        path = job.decision.path
+        if messages[-1]["role"] != "user" and (path.preprocess, path.retrieve, path.refine) != (NONE, NONE, NONE):
+            raise InvalidRequest(f"The last message must be the user's question for the path {path.name!r}.", "messages")
+        return await self._generate(visit, body, Shape("chat", job, path.name))
+
+    async def completions(self, visit: Visit) -> Response:
+        """Plain completions: the prompt goes to the model as it is."""
+        body = await self._read(visit, CompletionBody)
+        job = self._job(visit, body, body.max_tokens, prompt=body.prompt)
+        return await self._generate(visit, body, Shape("text", job, job.decision.path.name))
+
+    async def _read(self, visit: Visit, kind: type[B]) -> B:
+        limits = self._config.gateway
+        try:
+            async with asyncio.timeout_at(visit.arrived_at + limits.timeout_s):
+                body = await read_body(visit.receive, limits.max_body_bytes)
+        except TimeoutError:
+            raise InvalidRequest(f"The body was not complete after {limits.timeout_s:g} s; send it faster.") from None
+        return parse_body(body, kind)
+
+    def _job(
+        self,
+        visit: Visit,
+        body: GenerateBody,
+        max_tokens: int | None,
+        messages: tuple[Message, ...] = (),
+        prompt: str | None = None,
+    ) -> Job:
+        slo = read_slo(body.slo, visit.headers.items())
+        decision = self._catalogue.decide(body.model, slo)
+        if prompt is not None:
+            decision = _without_stages(decision, pinned=body.model != AUTO)
+        visit.path = decision.path.name
+        sampling = Sampling(
+            max_tokens=max_tokens or 0,
+            temperature=body.temperature or 0.0,
+            top_p=1.0 if body.top_p is None else body.top_p,
+            seed=body.seed,
+            stop=body.stop or (),
+            presence_penalty=body.presence_penalty or 0.0,
+            frequency_penalty=body.frequency_penalty or 0.0,
+        )
+        deadline = Deadline.of(slo, visit.arrived_at, self._config.gateway.timeout_s)
+        return Job(uuid.uuid4().hex, decision, slo, deadline, sampling, messages, prompt)
+
+    async def _generate(self, visit: Visit, body: GenerateBody, shape: Shape) -> Response:
+        job = shape.job
+        try:
+            if not body.stream:
+                answer = await self._runner.complete(job)
+                record = self._settle(visit, job, answer)
+                shape.model = answer.path.name
+                return replies.Json(shape.whole(answer, record), headers=_headers(job, answer.path, answer.site))
+            opened = await self._runner.open(job)
+        except ServiceError as error:
+            self._note_failure(job, error)
+            raise
+        shape.model, visit.path, visit.site = opened.trial.path.name, opened.trial.path.name, opened.trial.client.server.site
+        include_usage = body.stream_options is not None and body.stream_options.include_usage
+        return replies.Events(
+            self._events(visit, shape, opened, include_usage), _headers(job, opened.trial.path, opened.trial.client.server.site)
+        )
+
+    async def _events(self, visit: Visit, shape: Shape, opened: Opened, include_usage: bool) -> AsyncGenerator[bytes, None]:
+        """The rest of the story after the status line: an error can only be told as an event."""
+        try:
+            first = True
+            async with aclosing(opened.deltas) as deltas:
+                async for delta in deltas:
+                    if delta.finish_reason is None:
+                        yield replies.event(shape.piece(delta.text, None, first=first))
+                        first = False
+                        continue
+                    answer = self._runner.close(shape.job, opened, delta)
+                    extra = {"isthmus": self._settle(visit, shape.job, answer)}
+                    last = shape.piece(delta.text, delta.finish_reason, first=first)
+                    if include_usage:
+                        yield replies.event(last) + replies.event(shape.usage(answer) | extra) + replies.DONE
+                    else:
+                        yield replies.event(last | extra) + replies.DONE
+        except (RequestError, ServiceError, TimeoutError) as failure:
+            job = shape.job
+            error = DeadlineExceeded(job.deadline.limit_s, "generation") if isinstance(failure, TimeoutError) else failure
+            visit.status = error.status
+            self._note_failure(job, error)
+            yield replies.event(replies.error_body(error))
+
+    def _settle(self, visit: Visit, job: Job, answer: Answer) -> dict[str, Any]:
+        """Keep the account of a finished answer."""
+        record = answer.record(job)
+        visit.path, visit.site = answer.path.name, answer.site
+        self._decisions.keep(job.decision_id, record)
+        self._metrics.answer(answer.path.name, answer.site, answer.usage, answer.latency_s, answer.ttft_s)
+        return record
+
+    def _note_failure(self, job: Job, error: IsthmusError) -> None:
+        path = job.decision.path.name
+        self._decisions.keep(
+            job.decision_id,
+            {
+                "decision_id": job.decision_id,
+                "path": path,
+                "site": None,
+                "reason": job.decision.reason,
+                **replies.error_body(error),
+            },
+        )
+
+
+def _role(role: str) -> Any:
+    """`developer` is the newer name of `system`."""
+    return "system" if role == "developer" else role
+
+
+def _without_stages(decision: Decision, *, pinned: bool) -> Decision:
+    """A raw prompt has no dialogue to rewrite and no place for passages: only the models of the paths count."""
+    path = decision.path
+    if pinned and (path.preprocess, path.retrieve, path.refine) != (NONE, NONE, NONE):
+        raise InvalidRequest(
+            f"The path {path.name!r} needs a dialogue; use /v1/chat/completions, or model {path.generate!r} for a raw prompt.",
+            "model",
+        )
+    models = dict.fromkeys(p.generate for p in (path, *decision.fallbacks))
+    first, *others = (Path(NONE, NONE, NONE, name) for name in models)
+    return Decision(first, decision.reason, tuple(others))
+
+
+def _headers(job: Job, path: Path, site: str) -> dict[str, str]:
+    return {"x-isthmus-decision-id": job.decision_id, "x-isthmus-path": _ascii(path.name), "x-isthmus-site": site}
+
+
+@lru_cache(maxsize=1024)
+def _ascii(name: str) -> str:
+    """Headers hold ASCII only; a model's name may not."""
+    return quote(name, safe="/@:+,;=()[] ")

@@ -1,0 +1,60 @@
+"""The names that a request may give as `model`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cluster.config import Config
+from policies.errors import InfeasibleSlo, UnknownModel
+from policies.types import NONE, Decision, Path, Privacy, Slo
+
+AUTO = "auto"
+
+
+class Catalogue:
+    """`auto`, every path and every model of the configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._models = {name: Path(NONE, NONE, NONE, name) for name in config.models}
+        self._paths = {path.name: path for path in config.paths} | self._models
+        fallback = config.fallback
+        self._auto = [config.default, *([fallback] if fallback and fallback != config.default else [])]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, `auto` first."""
+        return (AUTO, *self._paths)
+
+    def card(self, name: str) -> dict[str, Any]:
+        """One entry of `/v1/models`. Raises UnknownModel."""
+        if name not in self._paths and name != AUTO:
+            raise UnknownModel(name, self.names)
+        return {"id": name, "object": "model", "created": 0, "owned_by": self._config.domain}
+
+    def decide(self, name: str, slo: Slo) -> Decision:
+        """The path for `name` and where to go when it fails. A pinned path has no fallback: the caller wants that one.
+
+        Raises UnknownModel, and InfeasibleSlo when the query must stay on the edge and the path leaves it.
+        """
+        if name == AUTO:
+            paths = [path for path in self._auto if slo.privacy is not Privacy.EDGE or self._stays_on_edge(path)]
+            if not paths:
+                raise InfeasibleSlo(
+                    "privacy is 'edge', but neither the default nor the fallback path stays there.", "slo.privacy"
+                )
+            reason = "default path" if paths[0] == self._auto[0] else "fallback path, which alone stays on the edge"
+            return Decision(paths[0], reason, tuple(paths[1:]))
+        path = self._paths.get(name)
+        if path is None:
+            raise UnknownModel(name, self.names)
+        if slo.privacy is Privacy.EDGE and not self._stays_on_edge(path):
+            raise InfeasibleSlo(
+                f"privacy is 'edge', but the path {path.name!r} uses a model of the cloud; name an edge path or 'auto'.",
+                "slo.privacy",
+            )
+        return Decision(path, "named by the caller")
+
+    def _stays_on_edge(self, path: Path) -> bool:
+        names = {path.generate} if path.preprocess == NONE else {path.generate, self._config.preprocess_model}
+        return all(self._config.models[name].tier == "edge" for name in names)

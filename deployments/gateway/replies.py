@@ -1,0 +1,83 @@
+"""What goes back to the caller, in the OpenAI API's shapes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from typing_extensions import TypeIs
+
+from policies.errors import IsthmusError, Overloaded, RequestError, ServiceError
+
+
+def dump(value: object) -> bytes:
+    """Compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+class Json(Response):
+    """A JSON answer."""
+
+    media_type = "application/json"
+
+    def __init__(self, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(dump(value), status, headers)
+
+
+class Events(Response):
+    """Server-sent events; `chunks` are whole events, closed whatever happens: a caller who leaves stops the engine."""
+
+    def __init__(self, chunks: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> None:
+        super().__init__(None, 200, {**headers, "cache-control": "no-store"}, "text/event-stream")
+        del self.headers["content-length"]
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send every chunk as soon as it is there."""
+        async with aclosing(self._chunks) as chunks:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def event(value: object) -> bytes:
+    """One server-sent event."""
+    return b"data: " + dump(value) + b"\n\n"
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+def error_body(error: IsthmusError) -> dict[str, Any]:
+    """The OpenAI API's error object."""
+    kind: type[ServiceError] | RequestError | ServiceError = error if _knows_status(error) else ServiceError
+    return {"error": {"message": str(error), "type": kind.type, "code": kind.code, "param": getattr(error, "param", None)}}
+
+
+def error_reply(error: IsthmusError) -> Json:
+    """The error with its status; 429 says when to come again. A wrong configuration is the service's fault: 503."""
+    status = error.status if _knows_status(error) else ServiceError.status
+    headers = {"retry-after": str(math.ceil(error.retry_after_s))} if isinstance(error, Overloaded) else None
+    return Json(error_body(error), status, headers)
+
+
+def embeddings(model: str, vectors: Sequence[object], tokens: int) -> dict[str, Any]:
+    """The body of `/v1/embeddings`."""
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
+    return {"object": "list", "model": model, "data": data, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+
+
+def internal_error() -> Json:
+    """What a caller is told of a mistake in our own code: nothing but that it is one."""
+    message = "The gateway failed; its log has the details."
+    return Json({"error": {"message": message, "type": "server_error", "code": "internal_error", "param": None}}, 500)
+
+
+def _knows_status(error: IsthmusError) -> TypeIs[RequestError | ServiceError]:
+    return isinstance(error, RequestError | ServiceError)

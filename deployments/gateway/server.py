@@ -1,0 +1,118 @@
+"""The Serve deployment of the gateway: the one HTTP ingress of the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from ray import serve
+from ray.serve import Application
+from ray.serve.config import BackpressureConfig
+from ray.serve.handle import DeploymentHandle
+
+from cluster.config import Config
+from cluster.link import EmulatedLink
+from cluster.servers import servers
+from deployments.gateway.api import Api
+from deployments.gateway.client import ModelClient
+from deployments.gateway.door import Door
+from deployments.gateway.keys import Keys
+from deployments.gateway.metrics import Metrics
+from deployments.gateway.routes import Routes
+from deployments.gateway.runner import Runner
+from deployments.gateway.seats import Seats
+from deployments.gateway.stages import LightStages
+from deployments.gateway.watch import Watch
+
+NAME = "gateway"
+_SPARE = 64
+"""Places beyond the gateway's own seats and queue, so that health checks and refusals never wait."""
+
+
+class Gateway:
+    """One gateway process. Admission, queues and errors are its own (`Door`): Serve's would not speak the OpenAI API."""
+
+    def __init__(self, config: Config, handles: Mapping[str, DeploymentHandle[Any]], keys: Keys) -> None:
+        """`handles` has the deployment of every server by its name."""
+        self._metrics = Metrics()
+        clients = _clients(config, handles, self._metrics)
+        self._stages = LightStages(config)
+        self._watch = Watch(clients, _look)
+        self._flushing: asyncio.Task[None] | None = None
+        api = Api(config, Runner(config, clients, self._stages), self._stages, self._metrics, self._watch.missing)
+        seats = Seats("the gateway", config.gateway.max_ongoing, config.gateway.max_queued)
+        self._door = Door(_routes(api), keys, seats, self._metrics, self._start, self._stop)
+
+    def __serve_build_asgi_app__(self) -> Door:
+        """Asked for by Serve once the replica is constructed."""
+        return self._door
+
+    async def _start(self) -> None:
+        if self._stages.needed:
+            await self._stages.get()
+        self._watch.start()
+        self._flushing = asyncio.create_task(self._flush())
+
+    async def _stop(self) -> None:
+        self._watch.stop()
+        if self._flushing is not None:
+            self._flushing.cancel()
+        self._metrics.flush()
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self._metrics.flush()
+
+
+def bind_gateway(config: Config, models: Mapping[str, Application], keys: Keys) -> Application:
+    """The gateway on the head's site, with `models` by deployment name."""
+    limits = config.gateway
+    deployment = serve.deployment(serve.ingress()(Gateway)).options(
+        name=NAME,
+        num_replicas=limits.replicas,
+        max_ongoing_requests=limits.max_ongoing + limits.max_queued + _SPARE,
+        max_queued_requests=limits.max_queued,
+        backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
+        ray_actor_options={
+            "num_cpus": limits.cpus,
+            "label_selector": {"tier": "edge", "site": config.cluster.head.name},
+        },
+    )
+    return deployment.bind(config, dict(models), keys)
+
+
+def _clients(config: Config, handles: Mapping[str, DeploymentHandle[Any]], metrics: Metrics) -> list[ModelClient]:
+    link = EmulatedLink(config.cluster.link) if config.cluster.link else None
+    clients = []
+    for server in servers(config):
+        handle, model = handles[server.deployment_name], config.models[server.model]
+        if server.tier == config.cluster.head.tier:
+            clients.append(ModelClient(server, model, handle))
+        else:
+            clients.append(ModelClient(server, model, handle, link, metrics.traffic))
+    return clients
+
+
+def _routes(api: Api) -> Routes:
+    return Routes(
+        {
+            ("POST", "/v1/chat/completions"): api.chat,
+            ("POST", "/v1/completions"): api.completions,
+            ("POST", "/v1/embeddings"): api.embeddings,
+            ("GET", "/v1/models"): api.models,
+            ("GET", "/v1/models/"): api.model,
+            ("GET", "/v1/decisions/"): api.decision,
+            ("GET", "/healthz"): api.healthz,
+            ("GET", "/readyz"): api.readyz,
+        }
+    )
+
+
+async def _look() -> dict[str, int]:
+    """Running replicas of this application's deployments, as Serve's controller knows them."""
+    name = serve.get_replica_context().app_name
+    status = await asyncio.to_thread(serve.status)
+    deployments = status.applications[name].deployments
+    return {name: deployment.replica_states.get("RUNNING", 0) for name, deployment in deployments.items()}

@@ -1,0 +1,38 @@
+"""The light stages, opened when they are first needed: they load an encoder, which a gateway for plain paths never uses."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from cluster.config import Config
+from policies.types import NONE
+
+if TYPE_CHECKING:
+    from deployments.pipeline import Pipeline
+
+
+class LightStages:
+    """Holds the pipeline of one gateway."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._pipeline: Pipeline | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def needed(self) -> bool:
+        """Whether some path of the configuration has light stages."""
+        return any((path.preprocess, path.retrieve, path.refine) != (NONE, NONE, NONE) for path in self._config.paths)
+
+    async def get(self) -> Pipeline:
+        """The pipeline; the first call loads it, which takes seconds. Raises ConfigurationError."""
+        async with self._opening:
+            if self._pipeline is None:
+                self._pipeline = await asyncio.to_thread(self._open)
+            return self._pipeline
+
+    def _open(self) -> Pipeline:
+        from deployments.pipeline import Pipeline  # imports torch
+
+        return Pipeline.open(self._config)

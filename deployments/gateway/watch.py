@@ -1,0 +1,63 @@
+"""Looks at the cluster now and then, so that no request has to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from deployments.gateway.client import ModelClient
+
+logger = logging.getLogger("ray.serve")
+
+EVERY_S = 2.0
+"""Seconds between two looks; each costs the cluster's controller some milliseconds."""
+_PING_S = 2.0
+
+Look = Callable[[], Awaitable[Mapping[str, int]]]
+"""Tells how many replicas of each deployment run."""
+
+
+class Watch:
+    """Keeps each client's number of running replicas, and opens and closes its circuit breaker by it.
+
+    A request to a deployment without replicas would wait for ever, and Ray's handle does not tell how many there are.
+    """
+
+    def __init__(self, clients: Sequence[ModelClient], look: Look, every_s: float = EVERY_S) -> None:
+        self._clients = clients
+        self._look = look
+        self._every_s = every_s
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look from now on, on the running event loop."""
+        self._task = asyncio.create_task(self._run())
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def once(self) -> None:
+        """One look at everything."""
+        running = await self._look()
+        for client in self._clients:
+            client.running = running.get(client.server.deployment_name, 0)
+            if client.running == 0:
+                client.lost("no replica is running")
+            elif client.breaker.why is not None and await client.ping(_PING_S):
+                client.breaker.close()
+
+    def missing(self) -> list[str]:
+        """Models of which no server can be reached."""
+        live = {client.server.model for client in self._clients if client.breaker.why is None}
+        return sorted({client.server.model for client in self._clients} - live)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.once()
+            except Exception as error:  # the controller may restart; requests go on meanwhile
+                logger.warning("cannot look at the cluster: %s", error)
+            await asyncio.sleep(self._every_s)
