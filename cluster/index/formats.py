@@ -108,7 +108,7 @@ READERS: Mapping[str, Callable[[str, bytes], Iterator[Section]]] = {
 
 
 def _under(source: str, path: list[tuple[int, str]], text: str) -> Iterator[Section]:
-    text = re.sub(r"\s*\n\s*\n\s*", "\n\n", text).strip()
+    text = re.sub(r"\n\s*\n", "\n\n", text).strip()
     title = " > ".join(name for _, name in path)
     if text:
         yield Section(source, title or _stem(source), text, headed=bool(title))
