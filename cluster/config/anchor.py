@@ -41,5 +41,7 @@ def _absolute(path: FilePath, folder: FilePath) -> FilePath:
 
 
 def _folder_or_name(name: str, folder: FilePath) -> str:
+    """A hub name looks like a path: it is one if it begins like one, exists, or would stand in a folder that exists here."""
     path = _absolute(FilePath(name), folder)
-    return str(path) if path.is_dir() or name.startswith((".", "/", "~")) else name
+    is_path = name.startswith((".", "/", "~")) or path.is_dir() or (path.parent != folder and path.parent.is_dir())
+    return str(path) if is_path else name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path as FilePath
 
 import psutil
@@ -26,26 +26,32 @@ def start(file: FilePath, timeout_s: float, echo: Callable[[str], None]) -> str:
     command = [sys.executable, "-m", "cluster.cli", "up", "--config", str(file), "--timeout", str(timeout_s)]
     with log.open("w+", encoding="utf-8") as output:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-    lines: list[str] = []
-    with log.open(encoding="utf-8") as tail:
-        try:
-            while True:
-                code = child.poll()
-                fresh = [line.rstrip("\n") for line in tail]
-                state = states.read(file)
-                if state is not None and state.pid == child.pid and state.phase == "ready":
-                    return state.url
-                if code is not None:
-                    message = "\n".join([*lines, *fresh][-3:]) or f"'isthmus up' ended with code {code}; see {log}."
-                    raise ConfigurationError(message) if code == 2 else IsthmusError(message)
-                lines.extend(fresh)
-                for line in fresh:
-                    echo(line)
-                time.sleep(0.1)
-        except KeyboardInterrupt:
-            child.terminate()
-            child.wait(STOP_S)
-            raise
+    try:
+        with log.open(encoding="utf-8") as tail:
+            return _follow(child, file, tail, echo)
+    except KeyboardInterrupt:
+        child.terminate()
+        child.wait(STOP_S)
+        raise
+
+
+def _follow(child: subprocess.Popen[bytes], file: FilePath, log: Iterable[str], echo: Callable[[str], None]) -> str:
+    """Echo what is ready as it comes; all other lines are what `isthmus up` has to say when it ends early."""
+    sentences: list[str] = []
+    while True:
+        code = child.poll()  # before the log is read, so that nothing written before the end is missed
+        for line in log:
+            if line.rstrip().endswith(" is ready"):
+                echo(line.rstrip())
+            else:
+                sentences.append(line.rstrip())
+        state = states.read(file)
+        if state is not None and state.pid == child.pid and state.phase == "ready":
+            return state.url
+        if code is not None:
+            message = "\n".join(filter(None, sentences)) or f"'isthmus up' ended with code {code} and said nothing."
+            raise ConfigurationError(message) if code == 2 else IsthmusError(message)
+        time.sleep(0.1)
 
 
 def stop(file: FilePath) -> int:
