@@ -69,7 +69,7 @@ def open_index(folder: Path, encoder: Encoder | None = None) -> Index:
         )
     try:
         return Index(folder, manifest)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError) as error:
         raise ConfigurationError(f"The index in {folder} is damaged; run `isthmus index` to rebuild it.") from error
 
 

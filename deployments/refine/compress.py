@@ -14,7 +14,7 @@ from deployments.messages import Passage
 from deployments.refine.base import Refiner
 
 _KEPT = 0.5  # share of all sentences
-_BETWEEN = re.compile(r"(?<=[.!?])\s+|\n+")
+_END = re.compile(r"(?<=[.!?])\s+|\n+|$")
 
 
 class Compress(Refiner):
@@ -34,10 +34,12 @@ class Compress(Refiner):
         for passage, parts in shown:
             own, likeness = likeness[: len(parts)], likeness[len(parts) :]
             kept = [part for part, like in zip(parts, own, strict=True) if like >= min(least, own.max())]
-            shortened.append(replace(passage, text=" ".join(kept)))
+            shortened.append(replace(passage, text="".join(kept).rstrip()))
         return shortened
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences and lines of `text`."""
-    return [part for part in (piece.strip() for piece in _BETWEEN.split(text)) if part]
+    """The sentences and lines of `text`, each with the space or line end that follows it."""
+    ends = [match.end() for match in _END.finditer(text)]
+    parts = (text[begin:end] for begin, end in zip([0, *ends], ends, strict=False))
+    return [part for part in parts if not part.isspace() and part]

@@ -1,0 +1,177 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+import pytest
+
+from cluster.config import Config, Documents, EchoModel, Power, Stages
+from cluster.encoder import Encoder
+from cluster.index import build_index, open_index
+from deployments import prompts
+from deployments.messages import Completion, StageReport
+from deployments.pipeline import Pipeline
+from deployments.prompts import Message
+from policies.errors import ConfigurationError
+from policies.types import Path
+
+DIALOGUE: list[Message] = [
+    {"role": "user", "content": "Which washer do we have?"},
+    {"role": "assistant", "content": "The one in the bath."},
+    {"role": "user", "content": "What blocks it?"},
+]
+STAGES = Stages(
+    preprocess=("none", "rewrite", "decompose"), retrieve=("none", "bm25@1", "hybrid@2"), refine=("none", "mmr", "compress")
+)
+SAID = StageReport("generate", "echo", "home", 0.5, 12, 4, 0.003, 2.5, "measured", 0.1)
+
+
+async def ask(messages: Sequence[Message]) -> Completion:
+    return Completion("What does E4 of the washer mean?\nWhere is the oven cleaned?", "stop", SAID)
+
+
+def config(stages: Stages, documents: Documents | None = None) -> Config:
+    model = EchoModel(engine="echo", power=Power(idle_w=2, peak_w=20))
+    return Config(models={"edge": model}, stages=stages, documents=documents)
+
+
+@pytest.fixture
+async def pipeline(documents: Documents, encoder: Encoder) -> AsyncIterator[Pipeline]:
+    build_index(documents, encoder)
+    pipeline = Pipeline(config(STAGES, documents), open_index(documents.index, encoder), encoder)
+    yield pipeline
+    pipeline.close()
+
+
+async def test_a_path_of_nothing_passes_the_dialogue_on(pipeline: Pipeline) -> None:
+    prompt = await pipeline.prepare(Path("none", "none", "none", "edge"), DIALOGUE, ask)
+    assert list(prompt.messages) == DIALOGUE
+    assert (prompt.passages, prompt.reports) == ((), ())
+
+
+async def test_a_full_path_runs_its_stages_in_order(pipeline: Pipeline) -> None:
+    prompt = await pipeline.prepare(Path("rewrite", "hybrid@2", "mmr", "edge"), DIALOGUE, ask)
+    assert [(report.stage, report.option) for report in prompt.reports] == [
+        ("preprocess", "rewrite"),
+        ("retrieve", "hybrid@2"),
+        ("refine", "mmr"),
+    ]
+    question = "What does E4 of the washer mean?\nWhere is the oven cleaned?"
+    rewritten: list[Message] = [*DIALOGUE[:-1], {"role": "user", "content": question}]
+    assert len(prompt.passages) == 2
+    assert list(prompt.messages) == prompts.answer(rewritten, [passage.text for passage in prompt.passages])
+
+
+async def test_reports_carry_what_each_stage_took(pipeline: Pipeline) -> None:
+    prompt = await pipeline.prepare(Path("decompose", "bm25@1", "compress", "edge"), DIALOGUE, ask)
+    preprocess, retrieve, refine = prompt.reports
+    assert preprocess == StageReport("preprocess", "decompose", "home", 0.5, 12, 4, 0.003, 2.5, "measured", 0.1)
+    for report in (retrieve, refine):
+        assert report.site == "home"
+        assert 0 <= report.wait_s <= report.seconds
+        assert report.energy_j > 0
+        assert (report.prompt_tokens, report.completion_tokens, report.cost_usd) == (0, 0, 0)
+        if report.energy_source == "modelled":
+            assert report.energy_j <= 20 * report.seconds
+
+
+async def test_several_searches_are_fused(pipeline: Pipeline) -> None:
+    found = (await pipeline.prepare(Path("decompose", "hybrid@2", "none", "edge"), DIALOGUE, ask)).passages
+    assert {passage.source for passage in found} == {"codes.jsonl#e4", "manuals/oven.html"}
+
+
+async def test_passages_are_limited_to_k(pipeline: Pipeline) -> None:
+    for refine in ("none", "mmr", "compress"):
+        prompt = await pipeline.prepare(Path("none", "bm25@1", refine, "edge"), DIALOGUE[:1], ask)
+        assert len(prompt.passages) == 1
+
+
+async def test_a_refiner_chooses_from_more_than_it_shows(pipeline: Pipeline, encoder: Encoder) -> None:
+    plain = (await pipeline.prepare(Path("none", "bm25@1", "none", "edge"), DIALOGUE[:1], ask)).passages[0]
+    chosen = (await pipeline.prepare(Path("none", "bm25@1", "mmr", "edge"), DIALOGUE[:1], ask)).passages[0]
+    question = encoder.encode_one(DIALOGUE[0]["content"])
+    assert question @ encoder.encode_one(f"{chosen.title}\n{chosen.text}") >= question @ encoder.encode_one(
+        f"{plain.title}\n{plain.text}"
+    )
+
+
+async def test_finding_nothing_is_no_failure(pipeline: Pipeline) -> None:
+    zebra: list[Message] = [{"role": "user", "content": "zebra"}]
+    prompt = await pipeline.prepare(Path("none", "bm25@1", "mmr", "edge"), zebra, ask)
+    assert list(prompt.messages) == zebra
+    assert [report.stage for report in prompt.reports] == ["retrieve"]
+
+
+async def test_computing_happens_off_the_event_loop(documents: Documents, encoder: Encoder) -> None:
+    build_index(documents, encoder)
+    threads: set[int] = set()
+    original = encoder.encode
+
+    def noting(texts: Sequence[str]) -> np.ndarray:
+        threads.add(threading.get_ident())
+        return original(texts)
+
+    pipeline = Pipeline(config(STAGES, documents), open_index(documents.index, encoder), encoder)
+    encoder.encode = noting  # type: ignore[method-assign]
+    await pipeline.prepare(Path("none", "hybrid@2", "compress", "edge"), DIALOGUE, ask)
+    assert (await pipeline.embed(["a", "b"])).shape == (2, encoder.dimension)
+    pipeline.close()
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_many_at_once_do_not_mix(pipeline: Pipeline) -> None:
+    questions = ["What does E4 mean?", "What does E5 mean?", "How is the oven cleaned?", "When is heating lowered?"] * 8
+    path = Path("none", "hybrid@2", "mmr", "edge")
+    asked: list[list[Message]] = [[{"role": "user", "content": question}] for question in questions]
+    together = await asyncio.gather(*(pipeline.prepare(path, dialogue, ask) for dialogue in asked))
+    alone = [await pipeline.prepare(path, dialogue, ask) for dialogue in asked]
+    assert [prompt.messages for prompt in together] == [prompt.messages for prompt in alone]
+
+
+async def test_what_ask_raises_is_raised(pipeline: Pipeline) -> None:
+    async def failing(messages: Sequence[Message]) -> Completion:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await pipeline.prepare(Path("rewrite", "none", "none", "edge"), DIALOGUE, failing)
+
+
+async def test_a_path_that_is_not_configured_names_the_key(pipeline: Pipeline) -> None:
+    with pytest.raises(ConfigurationError, match=r"no retrieve option 'dense@9'; add it to stages\.retrieve"):
+        await pipeline.prepare(Path("none", "dense@9", "none", "edge"), DIALOGUE, ask)
+
+
+@pytest.mark.parametrize(
+    ("stages", "sentence"),
+    [
+        (Stages(preprocess=("rewite",)), "preprocess has no option 'rewite' .did you mean 'rewrite'"),
+        (Stages(retrieve=("bm52@5",)), "retrieve has no option 'bm52' .did you mean 'bm25'"),
+        (Stages(retrieve=("bm25@0",)), "'bm25@0': write a positive number after the @"),
+        (Stages(retrieve=("bm25",), refine=("mrr",)), "refine has no option 'mrr' .did you mean 'mmr'"),
+        (Stages(retrieve=("bm25",), refine=("rerank",)), "stages.reranker is empty"),
+    ],
+)
+def test_a_wrong_option_is_found_at_the_start(stages: Stages, sentence: str, documents: Documents, encoder: Encoder) -> None:
+    build_index(documents, encoder)
+    with pytest.raises(ConfigurationError, match=sentence):
+        Pipeline(config(stages, documents), open_index(documents.index, encoder), encoder)
+
+
+def test_retrieval_without_documents_is_refused(encoder: Encoder) -> None:
+    with pytest.raises(ConfigurationError, match=r"'hybrid@5', but there are no documents; set documents\.folder"):
+        Pipeline(config(Stages(retrieve=("none", "hybrid@5"))), None, encoder)
+
+
+@pytest.mark.models
+async def test_it_opens_what_the_configuration_names(documents: Documents) -> None:
+    from cluster.encoder import open_encoder
+
+    with pytest.raises(ConfigurationError, match="There is no index"):
+        Pipeline.open(config(STAGES, documents))
+    build_index(documents, open_encoder())
+    pipeline = Pipeline.open(config(STAGES, documents))
+    dialogue: list[Message] = [{"role": "user", "content": "Why does my washing machine show E4?"}]
+    prompt = await pipeline.prepare(Path("none", "hybrid@2", "none", "edge"), dialogue, ask)
+    assert prompt.passages[0].source == "codes.jsonl#e4"
+    pipeline.close()
