@@ -1,0 +1,186 @@
+"""Reading isthmus.yaml: what wins over what, where relative paths point, and one sentence per mistake."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cluster.config import LlamaCppModel, VllmModel, load
+from cluster.config.load import locate
+from policies.errors import ConfigurationError
+
+ECHO = "models: {edge: {engine: echo}}\n"
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("ISTHMUS_")]:
+        monkeypatch.delenv(name)
+
+
+def write(folder: Path, text: str, name: str = "isthmus.yaml") -> Path:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def refusal(file: Path, **overrides: object) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        load(file, **overrides)
+    return str(refused.value)
+
+
+def test_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path, ECHO + "gateway: {port: 8001, max_queued: 7}\n")
+    assert load(file).gateway.port == 8001
+    assert load(file).gateway.replicas == 1
+    monkeypatch.setenv("ISTHMUS_GATEWAY__PORT", "8002")
+    assert load(file).gateway.port == 8002
+    assert load(file, gateway__port=8003).gateway.port == 8003
+    assert load(file, gateway__port=None).gateway.port == 8002
+    assert load(file).gateway.max_queued == 7
+
+
+def test_the_file_is_the_argument_then_the_variable_then_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named, variable, here = (
+        write(tmp_path, f"{ECHO}domain: {name}\n", f"{name}.yaml") for name in ("named", "variable", "isthmus")
+    )
+    monkeypatch.chdir(tmp_path)
+    assert load().domain == "isthmus"
+    assert locate() == here
+    monkeypatch.setenv("ISTHMUS_CONFIG", str(variable))
+    assert load().domain == "variable"
+    assert load(named).domain == "named"
+
+
+def test_a_folder_means_its_isthmus_yaml(tmp_path: Path) -> None:
+    write(tmp_path, ECHO)
+    assert locate(tmp_path) == tmp_path / "isthmus.yaml"
+
+
+def test_variables_that_are_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISTHMUS_DATA", "/somewhere")
+    assert load(write(tmp_path, ECHO)).domain == "default"
+
+
+def test_variables_reach_names_the_shell_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path, "models: {Qwen2.5-small: {engine: echo}}\n")
+    monkeypatch.setenv("ISTHMUS_MODELS__QWEN2_5_SMALL__MAX_TOKENS", "9")
+    assert load(file).models["Qwen2.5-small"].max_tokens == 9
+
+
+def test_variables_hold_lists_and_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path, ECHO + "cluster: {link: {rtt_s: 1}}\ndocuments: {folder: docs}\n")
+    monkeypatch.setenv("ISTHMUS_STAGES__RETRIEVE", "[none, 'bm25@3']")
+    monkeypatch.setenv("ISTHMUS_CLUSTER__LINK", "null")
+    config = load(file)
+    assert config.stages.retrieve == ("none", "bm25@3")
+    assert config.cluster.link is None
+
+
+def test_relative_paths_mean_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("big", "cross", "models"):
+        (tmp_path / folder).mkdir()
+    file = write(
+        tmp_path,
+        """
+documents: {folder: docs}
+cluster: {link: {trace: traces/a.log}}
+stages: {reranker: cross, encoder: org/name}
+models:
+  edge: {engine: llama_cpp, path: models/a.gguf}
+  folder: {engine: vllm, path: big}
+  missing: {engine: vllm, path: models/none}
+  dotted: {engine: vllm, path: ./none}
+  hub: {engine: vllm, path: org/name}
+""",
+    )
+    monkeypatch.chdir("/")
+    config = load(file)
+    assert config.documents is not None
+    assert config.documents.folder == tmp_path / "docs"
+    assert config.documents.index == tmp_path / ".isthmus/index"
+    assert config.cluster.link is not None
+    assert config.cluster.link.trace == tmp_path / "traces/a.log"
+    assert config.stages.reranker == str(tmp_path / "cross")
+    assert config.stages.encoder == "org/name"
+    paths = {name: str(model.path) for name, model in config.models.items() if isinstance(model, LlamaCppModel | VllmModel)}
+    assert paths == {
+        "edge": f"{tmp_path}/models/a.gguf",
+        "folder": f"{tmp_path}/big",
+        "missing": f"{tmp_path}/models/none",
+        "dotted": f"{tmp_path}/none",
+        "hub": "org/name",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (ECHO + "cluster: {sitez: []}", "isthmus.yaml: cluster.sitez is not a known key (did you mean 'sites'?)."),
+        (ECHO + "gatway: {}", "isthmus.yaml: gatway is not a known key (did you mean 'gateway'?)."),
+        (
+            "models: {a: {engine: echo, delai_s: 1}}",
+            "isthmus.yaml: models.a.delai_s is not a known key (did you mean 'delay_s'?).",
+        ),
+        (ECHO + "gateway: {port: 70000}", "isthmus.yaml: gateway.port is 70000; input should be less than or equal to 65535."),
+        ("models: {a: {engine: llama_cpp}}", "isthmus.yaml: models.a.path is missing: the GGUF file."),
+        ("models: {a: {}}", "isthmus.yaml: models.a.engine is missing; it is one of llama_cpp, vllm, remote, echo."),
+        (
+            "models: {a: {engine: lama_cpp}}",
+            "models.a.engine is 'lama_cpp' (did you mean 'llama_cpp'?); it must be one of llama_cpp, vllm, remote, echo.",
+        ),
+        ("models: {a: {engine: echo, tier: fog}}", "isthmus.yaml: models.a.tier is 'fog'; it must be 'edge' or 'cloud'."),
+        ("models: 3", "isthmus.yaml: models is 3; it must hold keys of its own."),
+        (ECHO + "stages: {retrieve: bm25}", "isthmus.yaml: stages.retrieve is 'bm25'; it must be a list, like [bm25]."),
+        (
+            ECHO + "cluster: {link: {mbps: 1, trace: x}}",
+            "isthmus.yaml: cluster.link: give mbps or trace, not both.",
+        ),
+        (
+            "models: {a: {engine: echo, tier: cloud}}\ncluster: {sites: [{name: home, tier: edge}]}",
+            "isthmus.yaml: models.a.tier is 'cloud', but no site has that tier; add one under cluster.sites.",
+        ),
+        (
+            ECHO + "cluster: {sites: [{name: home, tier: cloud}]}",
+            "there is no edge site; the gateway and the documents live on one.",
+        ),
+        ("models: {a: {engine: echo}", "isthmus.yaml, line 1: "),
+        ("domain: a\nmodels:\n\t- x", "isthmus.yaml, line 3: "),
+        ("domain: a\ndomain: b\n" + ECHO, "isthmus.yaml, line 2: the key 'domain' is given twice."),
+        ("- a\n- b", "isthmus.yaml: the file must hold keys and values, like 'domain: home'."),
+        ("", "isthmus.yaml: models is missing: the language models by name."),
+    ],
+)
+def test_one_sentence_for_a_mistake(tmp_path: Path, text: str, sentence: str) -> None:
+    message = refusal(write(tmp_path, text))
+    assert sentence in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_sentence_for_each_mistake_and_who_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path, ECHO + "domain: []\n")
+    monkeypatch.setenv("ISTHMUS_GATEWAY__PRT", "1")
+    assert sorted(refusal(file, cluster__port="x").splitlines()) == [
+        "ISTHMUS_GATEWAY__PRT: gateway.prt is not a known key (did you mean 'port'?).",
+        "command line: cluster.port is 'x'; input should be a valid integer, unable to parse string as an integer.",
+        "isthmus.yaml: domain is []; input should be a valid string.",
+    ]
+
+
+def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ConfigurationError, match=r"There is no configuration at .*isthmus\.yaml; write one with 'isthmus init DIR'"
+    ):
+        load()
+
+
+def test_not_text(tmp_path: Path) -> None:
+    file = tmp_path / "isthmus.yaml"
+    file.write_bytes(b"\xff\xfe\x00domain")
+    assert "isthmus.yaml is not a YAML text in UTF-8" in refusal(file)
+
+
+def test_a_secret_is_not_repeated_at_length(tmp_path: Path) -> None:
+    assert len(refusal(write(tmp_path, ECHO + f"gateway: {{port: {'x' * 500}}}\n"))) < 200
