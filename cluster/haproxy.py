@@ -48,6 +48,8 @@ def haproxy_environment(folder: FilePath) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_BINARY_PATH": os.fspath(wrapper),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
+        # Serve restarts a proxy that is not up after three times 5 s, and then gives up: too short on a busy edge box.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "40",
     }
 
 
