@@ -37,7 +37,9 @@ def _plain_text(value: object) -> object:
 
 
 def _as_tuple(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
 
 
 Unsupported = Annotated[Any, AfterValidator(_refuse)]

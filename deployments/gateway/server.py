@@ -42,7 +42,7 @@ class Gateway:
         self._flushing: asyncio.Task[None] | None = None
         api = Api(config, Runner(config, clients, self._stages), self._stages, self._metrics, self._watch.missing)
         seats = Seats("the gateway", config.gateway.max_ongoing, config.gateway.max_queued)
-        self._door = Door(_routes(api), keys, seats, self._metrics, self._start, self._stop)
+        self._door = Door(routes(api), keys, seats, self._metrics, self._start, self._stop)
 
     def __serve_build_asgi_app__(self) -> Door:
         """Asked for by Serve once the replica is constructed."""
@@ -95,7 +95,8 @@ def _clients(config: Config, handles: Mapping[str, DeploymentHandle[Any]], metri
     return clients
 
 
-def _routes(api: Api) -> Routes:
+def routes(api: Api) -> Routes:
+    """The HTTP contract."""
     return Routes(
         {
             ("POST", "/v1/chat/completions"): api.chat,

@@ -1,0 +1,132 @@
+"""Which server answers, and that no answer is taken from two."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from ray.exceptions import ActorUnavailableError
+
+from cluster.config import Config, EchoModel
+from deployments.gateway.catalogue import Catalogue
+from deployments.gateway.client import ModelClient
+from deployments.gateway.deadline import Deadline
+from deployments.gateway.job import Job
+from deployments.gateway.runner import Runner
+from deployments.gateway.stages import LightStages
+from deployments.messages import Sampling
+from policies.errors import ContextTooLong, DeadlineExceeded, EngineFailed, EngineUnavailable, Overloaded
+from policies.types import Decision, Path, Slo
+from tests.unit.gateway.fakes import FakeReplica, client_of
+
+LARGE, SMALL = Path("none", "none", "none", "large"), Path("none", "none", "none", "small")
+AUTO = Decision(LARGE, "default path", (SMALL,))
+CONFIG = Config(models={"small": EchoModel(engine="echo"), "large": EchoModel(engine="echo", tier="cloud", max_tokens=99)})
+GONE = ActorUnavailableError("gone", b"x" * 16)
+
+
+def job(decision: Decision = AUTO, slo: Slo | None = None, limit_s: float = 30.0) -> Job:
+    slo = slo or Slo()
+    deadline = Deadline.of(slo, asyncio.get_running_loop().time(), limit_s)
+    return Job("d1", decision, slo, deadline, Sampling(0), ({"role": "user", "content": "hello"},))
+
+
+def runner(clients: Sequence[ModelClient]) -> Runner:
+    return Runner(CONFIG, clients, LightStages(CONFIG))
+
+
+def pair(large: FakeReplica, small: FakeReplica) -> Runner:
+    return runner([client_of(small, "small"), client_of(large, "large", "cloud", "cloud", CONFIG.models["large"])])
+
+
+async def test_the_decided_path_answers() -> None:
+    large, small = FakeReplica("from the cloud"), FakeReplica("from home")
+    answer = await pair(large, small).complete(job())
+    assert (answer.text, answer.path, answer.site, answer.reason) == ("from the cloud", LARGE, "cloud", "default path")
+    assert small.requests == []
+    assert large.requests[0].sampling.max_tokens == 99
+
+
+@pytest.mark.parametrize("fault", [GONE, ZeroDivisionError("mistake"), Overloaded("large@cloud", 1, 1, 2.0)])
+async def test_the_fallback_answers_when_the_path_fails(fault: Exception) -> None:
+    large, small = FakeReplica(fault=fault), FakeReplica("from home")
+    answer = await pair(large, small).complete(job())
+    assert (answer.text, answer.path) == ("from home", SMALL)
+    assert "none/none/none/large at cloud did not answer" in answer.reason
+    opened = await pair(FakeReplica(fault=fault), FakeReplica("from home")).open(job())
+    assert opened.trial.path == SMALL
+
+
+async def test_a_hanging_path_leaves_time_for_the_fallback() -> None:
+    large, small = FakeReplica(hang=True), FakeReplica("from home")
+    answer = await pair(large, small).complete(job(limit_s=0.3))
+    assert (answer.text, large.cancelled) == ("from home", 1)
+    assert answer.latency_s < 0.3
+
+
+async def test_a_pinned_path_is_never_left() -> None:
+    small = FakeReplica("from home")
+    with pytest.raises(EngineUnavailable):
+        await pair(FakeReplica(fault=GONE), small).complete(job(Decision(LARGE, "named by the caller")))
+    assert small.requests == []
+
+
+async def test_a_pinned_path_may_move_to_another_site_of_its_model() -> None:
+    clients = [
+        client_of(FakeReplica(fault=GONE), "large", "cloud-1", "cloud"),
+        client_of(FakeReplica("b"), "large", "cloud-2", "cloud"),
+    ]
+    answer = await runner(clients).complete(job(Decision(LARGE, "named by the caller")))
+    assert (answer.text, answer.site) == ("b", "cloud-2")
+
+
+async def test_the_caller_s_own_mistake_is_not_tried_elsewhere() -> None:
+    small = FakeReplica()
+    with pytest.raises(ContextTooLong):
+        await pair(FakeReplica(fault=ContextTooLong("large", 9, 9, 9)), small).complete(job())
+    assert small.requests == []
+
+
+async def test_overload_is_told_although_the_fallback_failed_otherwise() -> None:
+    with pytest.raises(Overloaded):
+        await pair(FakeReplica(fault=Overloaded("large", 1, 1, 2.0)), FakeReplica(fault=GONE)).complete(job())
+
+
+@pytest.mark.parametrize("slo", [Slo(max_latency_s=0.05), Slo(max_ttft_s=0.05)])
+async def test_time_is_up_with_the_limit_in_the_sentence(slo: Slo) -> None:
+    with pytest.raises(DeadlineExceeded, match=r"0\.05 s"):
+        await pair(FakeReplica(hang=True), FakeReplica(hang=True)).complete(job(slo=slo))
+
+
+async def test_a_stream_that_fails_after_its_first_word_is_not_begun_again() -> None:
+    large, small = FakeReplica("one two", fault=ValueError("tired"), fault_at=1), FakeReplica("from home")
+    system = pair(large, small)
+    opened = await system.open(job())
+    with pytest.raises(EngineFailed, match="tired"):
+        await system.collect(job(), opened)
+    assert opened.text == ["one"]
+    assert small.requests == []
+
+
+async def test_an_answer_with_a_limit_to_its_first_token_says_when_that_came() -> None:
+    answer = await pair(FakeReplica("one two"), FakeReplica()).complete(job(slo=Slo(max_ttft_s=5.0)))
+    assert answer.text == "one two"
+    assert answer.ttft_s is not None
+
+
+async def test_the_record_has_the_account() -> None:
+    this = job(slo=Slo(max_cost_usd=0.1))
+    record = (await pair(FakeReplica(), FakeReplica()).complete(this)).record(this)
+    assert record["measured"]["cost_usd"] == 0.5
+    assert record["measured"]["energy_source"] == "modelled"
+    assert record["measured"]["stages"][0]["completion_tokens"] == 2
+    assert record["slo_met"] is False
+    assert (record["path"], record["site"], record["predicted"], record["link"]) == (LARGE.name, "cloud", None, None)
+
+
+async def test_a_path_of_a_model_without_server_is_told() -> None:
+    with pytest.raises(EngineUnavailable, match="no server"):
+        await runner([]).complete(job())
+
+
+def test_auto_is_the_default_and_then_the_edge() -> None:
+    assert Catalogue(CONFIG).decide("auto", Slo()) == AUTO
