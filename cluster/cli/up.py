@@ -33,22 +33,19 @@ def up(
 
 
 def _foreground(file: FilePath, timeout: float, as_json: bool) -> None:
-    from cluster.checks import refuse_to_start
     from cluster.cli.progress import Progress
     from cluster.config.load import load
     from cluster.nodes.running import running
+    from policies.errors import IsthmusError
 
     config = load(file)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        refuse_to_start(config, file)
         with Progress() as progress, running(config, file, timeout, progress.report) as cluster:
             progress.stop()
             _announce(cluster.url, as_json)
             while cluster.alive():
                 time.sleep(0.5)
-            from policies.errors import IsthmusError
-
             raise IsthmusError("A Ray process ended on its own; the cluster was stopped.")
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)

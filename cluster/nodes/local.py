@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 from collections.abc import Callable
+from pathlib import Path as FilePath
 from typing import Any
 
 import psutil
@@ -25,7 +28,9 @@ class LocalNodes:
     started them ends, so call `start` from the main thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, temporary: FilePath) -> None:
+        """`temporary` is the RAY_TMPDIR of the cluster, of no other one's."""
+        self._temporary = temporary
         self._cluster: Any = None
         self._others = {child.pid for child in psutil.Process().children()}
 
@@ -36,6 +41,7 @@ class LocalNodes:
         """
         from ray.cluster_utils import Cluster
 
+        logging.getLogger("ray").setLevel(logging.ERROR)
         self._cluster = Cluster()
         cluster, head = config.cluster, config.cluster.head
         self._add(
@@ -68,6 +74,7 @@ class LocalNodes:
                 self._cluster.shutdown()
             self._cluster = None
         _end(ours | self._descendants())
+        end_leftovers(self._temporary)
 
     def _add(self, site: Site, report: Callable[[str, str], None], **head_only: object) -> None:
         report(site.name, "starting")
@@ -96,6 +103,20 @@ class LocalNodes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 found.update(child.children(recursive=True))
         return found
+
+
+def end_leftovers(temporary: FilePath) -> None:
+    """End what a cluster left behind: a process that was just being born, or all of them when its holder was killed."""
+    while left := {process for process in psutil.process_iter() if _belongs(process, temporary)}:
+        _end(left)
+
+
+def _belongs(process: psutil.Process, temporary: FilePath) -> bool:
+    """Whether a process of this user inherited the cluster's variables."""
+    try:
+        return process.pid != os.getpid() and process.environ().get("RAY_TMPDIR") == str(temporary)
+    except psutil.Error:
+        return False
 
 
 def _end(processes: set[psutil.Process]) -> None:

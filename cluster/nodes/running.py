@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
+from cluster.checks import refuse_to_start
 from cluster.config import Config
 from cluster.nodes import state as states
 from cluster.nodes.application import IMPORT_PATH, NAME, cause, deploy, readable_url, wait_until_ready
-from cluster.nodes.local import LOOPBACK, LocalNodes
+from cluster.nodes.local import LOOPBACK, LocalNodes, end_leftovers
 from cluster.nodes.variables import application_variables, local_variables
 from policies.errors import ConfigurationError, IsthmusError
 
@@ -38,14 +39,18 @@ def running(
 ) -> Iterator[Running]:
     """Start (or join) the cluster of the configuration `file`, deploy the application and wait until it is ready.
 
-    Must be entered in the main thread of a process that has not imported Ray. Raises ConfigurationError when it
-    runs already, IsthmusError when a node or a deployment does not come up.
+    Must be entered once, in the main thread of a process that has not imported Ray. Raises ConfigurationError when
+    it runs already or cannot start, IsthmusError when a node or a deployment does not come up.
     """
     there = states.read(file)
     if there is not None:
         raise ConfigurationError(
             f"A cluster for {file} is running already (process {there.pid}, {there.url}); stop it with 'isthmus down'."
         )
+    killed = states.last(file)
+    if killed is not None:
+        end_leftovers(FilePath(killed.logs))
+    refuse_to_start(config, file)
     start = _joined if config.cluster.address else _local
     folder = states.folder_of(file)
     try:
@@ -63,7 +68,7 @@ def _local(
     url, dashboard = readable_url(config), f"http://{LOOPBACK}:{config.cluster.dashboard_port}"
     os.environ.update(local_variables(config, file, folder, temporary))
     states.write(folder, states.own("starting", url, dashboard, temporary))
-    nodes, failed = LocalNodes(), False
+    nodes, failed = LocalNodes(temporary), False
     try:
         _connect(nodes.start(config, report))
         deploy(config.gateway.host, config.gateway.port, import_path)

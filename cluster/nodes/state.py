@@ -55,12 +55,17 @@ def write(folder: FilePath, state: State) -> None:
 
 
 def read(configuration: FilePath) -> State | None:
-    """The cluster that runs for a configuration; None when none does, even if one that was killed left its file."""
+    """The cluster that runs for a configuration; None when none does."""
+    state = last(configuration)
+    return state if state is not None and process(state) is not None else None
+
+
+def last(configuration: FilePath) -> State | None:
+    """The last cluster of a configuration that was not stopped in order: it runs, or its process was killed."""
     try:
-        state = State(**json.loads((configuration.parent / ".isthmus" / "cluster.json").read_text(encoding="utf-8")))
+        return State(**json.loads((configuration.parent / ".isthmus" / "cluster.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return state if process(state) is not None else None
 
 
 def process(state: State) -> psutil.Process | None:

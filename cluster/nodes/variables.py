@@ -33,13 +33,13 @@ def local_variables(config: Config, file: FilePath, state: FilePath, temporary: 
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
         # Despite its name: with 0 Ray keeps to the loopback interface instead of the machine's outward address.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "RAY_TMPDIR": str(temporary),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_raylet_start_wait_time_s": "120",  # a busy machine with two cores needs more than the usual 30 s
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         **_token(state),
     }
     kept = {name: value for name, value in variables.items() if name not in os.environ}
-    return kept | application_variables(file)
+    return kept | application_variables(file) | {"RAY_TMPDIR": str(temporary)}
 
 
 def application_variables(file: FilePath) -> dict[str, str]:
