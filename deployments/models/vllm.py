@@ -48,7 +48,8 @@ class VllmEngine(Engine):
         """End the engine's process."""
         self._tokenizing.shutdown(wait=False, cancel_futures=True)
         if self._llm is not None:
-            self._llm.shutdown()
+            await asyncio.to_thread(self._llm.shutdown)
+            self._llm = None
 
     async def check(self) -> None:
         """Raises EngineUnavailable when the engine's process has died."""
@@ -150,9 +151,14 @@ def environment(config: VllmModel) -> dict[str, str]:
     if Path(config.path).is_dir():
         variables |= {"HF_HUB_OFFLINE": "1"}
     if not config.gpus:
-        # Pinning threads to cores would put all replicas of a machine on the same ones; and a process between the
-        # engine and its one worker would only cost memory and another import of torch.
-        variables |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+        # Threads beyond the reserved processors wait for each other in busy loops: a hundred times slower on a machine
+        # that others use too. Pinning them would put all replicas of a machine on the same processors. A process between
+        # the engine and its one worker would only cost memory and another import of torch.
+        variables |= {
+            "OMP_NUM_THREADS": str(max(1, int(config.cpus))),
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        }
     return variables
 
 
@@ -163,6 +169,7 @@ def _engine_args(config: VllmModel) -> dict[str, Any]:
         "max_model_len": config.context_tokens,
         "max_num_seqs": config.max_ongoing,
         "disable_log_stats": True,
+        "use_tqdm_on_load": False,
     }
     if config.gpus:
         return args | {
