@@ -16,7 +16,7 @@ __all__ = ["REFINERS", "Refiner", "maximal_marginal_relevance"]
 REFINERS: Registry[Callable[[Stages, Index, Encoder], Refiner]] = Registry(
     "refine",
     {
-        "mmr": lambda stages, index, encoder: Mmr(index, encoder),
+        "mmr": lambda stages, index, encoder: Mmr(index),
         "rerank": lambda stages, index, encoder: Rerank(stages.reranker),
         "compress": lambda stages, index, encoder: Compress(encoder),
     },

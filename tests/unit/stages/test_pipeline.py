@@ -86,13 +86,17 @@ async def test_passages_are_limited_to_k(pipeline: Pipeline) -> None:
         assert len(prompt.passages) == 1
 
 
-async def test_a_refiner_chooses_from_more_than_it_shows(pipeline: Pipeline, encoder: Encoder) -> None:
-    plain = (await pipeline.prepare(Path("none", "bm25@1", "none", "edge"), DIALOGUE[:1], ask)).passages[0]
-    chosen = (await pipeline.prepare(Path("none", "bm25@1", "mmr", "edge"), DIALOGUE[:1], ask)).passages[0]
-    question = encoder.encode_one(DIALOGUE[0]["content"])
-    assert question @ encoder.encode_one(f"{chosen.title}\n{chosen.text}") >= question @ encoder.encode_one(
-        f"{plain.title}\n{plain.text}"
-    )
+async def test_a_refiner_chooses_from_more_than_it_shows(documents: Documents, encoder: Encoder) -> None:
+    (documents.folder / "twin.txt").write_text("E4 means that the filter of the washer is blocked.")
+    build_index(documents, encoder)
+    pipeline = Pipeline(config(STAGES, documents), open_index(documents.index, encoder), encoder)
+    washer: list[Message] = [{"role": "user", "content": "E4: is the filter of the washer blocked?"}]
+    plain = (await pipeline.prepare(Path("none", "hybrid@2", "none", "edge"), washer, ask)).passages
+    diverse = (await pipeline.prepare(Path("none", "hybrid@2", "mmr", "edge"), washer, ask)).passages
+    pipeline.close()
+    assert {passage.source for passage in plain} == {"codes.jsonl#e4", "twin.txt"}
+    assert diverse[0] == plain[0]
+    assert diverse[1].source == "codes.jsonl#e5"
 
 
 async def test_finding_nothing_is_no_failure(pipeline: Pipeline) -> None:

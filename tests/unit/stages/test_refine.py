@@ -26,20 +26,20 @@ def index(documents: Documents, encoder: Encoder) -> Index:
 
 
 def test_mmr_prefers_the_new_to_the_same_again() -> None:
-    query = np.asarray([1, 0, 0], dtype=np.float32)
+    relevance = np.asarray([1.0, 0.99, 0.9, 0.0], dtype=np.float32)
     vectors = unit(np.asarray([[1, 0.30, 0], [1, 0.31, 0], [1, -0.75, 0.2], [0, 0, 1]], dtype=np.float32))
-    assert maximal_marginal_relevance(query, vectors, 3) == [0, 2, 1]
+    assert maximal_marginal_relevance(relevance, vectors, 3) == [0, 2, 1]
 
 
 @given(st.integers(1, 12), st.integers(1, 15), st.integers(0, 10_000))
-def test_mmr_begins_with_the_nearest_and_repeats_nothing(n: int, k: int, seed: int) -> None:
+def test_mmr_begins_with_the_most_relevant_and_repeats_nothing(n: int, k: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     vectors = unit(random.standard_normal((n, 8)).astype(np.float32))
-    query = unit(random.standard_normal(8).astype(np.float32))
-    chosen = maximal_marginal_relevance(query, vectors, k)
+    relevance = random.random(n, dtype=np.float32)
+    chosen = maximal_marginal_relevance(relevance, vectors, k)
     assert len(chosen) == len(set(chosen)) == min(n, k)
-    assert chosen[0] == int((vectors @ query).argmax())
-    assert maximal_marginal_relevance(query, vectors, 1) == chosen[:1]
+    assert chosen[0] == int(relevance.argmax())
+    assert maximal_marginal_relevance(relevance, vectors, 1) == chosen[:1]
 
 
 @pytest.mark.parametrize("option", ["mmr", "compress"])
