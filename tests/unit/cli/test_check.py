@@ -1,0 +1,157 @@
+"""`isthmus check`: each thing that is missing gets one sentence that says how to mend it."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Isthmus = Any
+
+
+@pytest.fixture
+def blocked(isthmus: Isthmus, tmp_path: Path, ports: str) -> Any:
+    """What blocks the start of a configuration, by name."""
+
+    def check(text: str, with_ports: bool = True) -> dict[str, str]:
+        (tmp_path / "isthmus.yaml").write_text(text + (ports if with_ports else ""))
+        result = isthmus("check", "--json")
+        report = json.loads(result.stdout)
+        found = {f["name"]: f["detail"] for f in report["findings"] if f["level"] == "blocked"}
+        assert result.exit_code == (2 if found else 0)
+        assert report["ready"] == (not found)
+        return found
+
+    return check
+
+
+ECHO = "models: {edge: {engine: echo}, cloud: {engine: echo, tier: cloud}}\n"
+
+
+def test_nothing_is_missing(blocked: Any) -> None:
+    assert blocked(ECHO) == {}
+
+
+def test_the_table(isthmus: Isthmus, tmp_path: Path, ports: str) -> None:
+    (tmp_path / "isthmus.yaml").write_text(ECHO + ports)
+    result = isthmus("check")
+    assert result.exit_code == 0
+    assert "gateway.port" in result.stdout
+
+
+def test_unknown_keys(blocked: Any) -> None:
+    assert blocked(ECHO + "domane: x\n") == {"configuration": "isthmus.yaml: domane is not a known key (did you mean 'domain'?)."}
+
+
+def test_wrong_tier(blocked: Any) -> None:
+    found = blocked("models: {edge: {engine: echo, tier: cloud, sites: [home]}}\n")
+    assert found == {"configuration": "isthmus.yaml: models.edge.sites: 'home' is a edge site, but the model's tier is cloud."}
+
+
+@pytest.mark.parametrize("key", ["gateway.port", "cluster.port", "cluster.dashboard_port"])
+def test_port_in_use(blocked: Any, key: str) -> None:
+    section, name = key.split(".")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        found = blocked(f"{ECHO}{section}: {{{name}: {port}}}\n", with_ports=False)
+    assert f"127.0.0.1:{port} cannot be used (Address already in use by process " in found[key]
+    assert f"choose another {key}" in found[key]
+
+
+def test_missing_gguf(blocked: Any, tmp_path: Path) -> None:
+    found = blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n")
+    assert found["models.edge.path"] == f"there is no file {tmp_path}/a.gguf; put a GGUF file there or name another."
+
+
+def test_broken_gguf(blocked: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").write_bytes(b"<html>")
+    assert "does not begin with GGUF" in blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n")["models.edge.path"]
+
+
+def test_gguf(blocked: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
+    assert "models.edge.path" not in blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n")
+
+
+CHECKPOINT = "models: {edge: {engine: echo}, cloud: {engine: vllm, tier: cloud, path: ./model}}\n"
+
+
+def test_missing_checkpoint(blocked: Any) -> None:
+    assert "there is no folder" in blocked(CHECKPOINT)["models.cloud.path"]
+
+
+def test_checkpoint_without_configuration_or_weights(blocked: Any, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    assert "has no config.json" in blocked(CHECKPOINT)["models.cloud.path"]
+    (tmp_path / "model" / "config.json").write_text("{}")
+    assert "has no *.safetensors" in blocked(CHECKPOINT)["models.cloud.path"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 8 + b"{", (2).to_bytes(8, "little") + b"[]"])
+def test_broken_safetensors(blocked: Any, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "model" / "model.safetensors").write_bytes(content)
+    assert "is not a safetensors file" in blocked(CHECKPOINT)["models.cloud.path"]
+
+
+def test_safetensors(blocked: Any, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "model" / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    assert "models.cloud.path" not in blocked(CHECKPOINT)
+
+
+def test_replicas_that_do_not_fit(blocked: Any) -> None:
+    found = blocked("models: {edge: {engine: echo, replicas: 3}}\n")
+    assert found["site home"].startswith("its replicas reserve 3.5 cpus, but it offers 2;")
+
+
+def test_retrieval_without_documents(blocked: Any) -> None:
+    assert "need documents" in blocked(ECHO + "stages: {retrieve: [bm25@5]}\n")["documents"]
+
+
+DOCUMENTS = ECHO + "stages: {retrieve: [bm25@5]}\ndocuments: {folder: docs}\n"
+
+
+def test_documents(blocked: Any, tmp_path: Path) -> None:
+    assert "does not exist" in blocked(DOCUMENTS)["documents"]
+    (tmp_path / "docs").mkdir()
+    assert "has no txt, md, html, jsonl or pdf file" in blocked(DOCUMENTS)["documents"]
+    (tmp_path / "docs" / "a.txt").write_text("The lamp is in the hall.")
+    assert "There is no index in" in blocked(DOCUMENTS)["documents"]
+
+
+def test_index_that_is_not_up_to_date(isthmus: Isthmus, blocked: Any, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("The lamp is in the hall.")
+    blocked(DOCUMENTS)
+    assert isthmus("index").exit_code == 0
+    assert blocked(DOCUMENTS) == {}
+    (tmp_path / "docs" / "a.txt").write_text("The lamp is in the kitchen.")
+    (tmp_path / "docs" / "b.txt").write_text("The fan is in the bathroom.")
+    assert blocked(DOCUMENTS) == {}
+    findings = {f["name"]: f for f in json.loads(isthmus("check", "--json").stdout)["findings"]}
+    assert findings["documents"]["level"] == "warning"
+    assert "1 of 2 files changed, 1 are not in it" in findings["documents"]["detail"]
+
+
+def test_rerank_without_reranker(blocked: Any) -> None:
+    assert "needs a cross-encoder" in blocked(DOCUMENTS.replace("]}", "], refine: [rerank]}", 1))["stages.reranker"]
+
+
+REMOTE = "models: {edge: {engine: echo}, far: {engine: remote, base_url: 'http://x/v1', model: m, api_key_env: FAR_KEY}}\n"
+
+
+def test_key_of_a_remote_model(blocked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = REMOTE + "gateway: {cpus: 0}\n"
+    monkeypatch.delenv("FAR_KEY", raising=False)
+    assert "the environment variable FAR_KEY is not set" in blocked(remote, with_ports=False)["models.far.api_key_env"]
+    monkeypatch.setenv("FAR_KEY", "secret")
+    assert "models.far.api_key_env" not in blocked(remote, with_ports=False)
+
+
+def test_keys_of_the_gateway(blocked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OUR_KEYS", raising=False)
+    assert "gateway.api_keys_env" in blocked(ECHO + "gateway: {api_keys_env: OUR_KEYS}\n", with_ports=False)
