@@ -108,7 +108,8 @@ class ModelClient:
         """No replica is left: let nothing pass, and end what waits for a first word, since Ray would let it wait for ever."""
         self.breaker.open(why)
         for timer in self._unanswered:
-            timer.reschedule(0)
+            if not timer.expired():
+                timer.reschedule(0)
 
     def _begin(self, request: GenerateRequest, until: float) -> _Call:
         if self.breaker.why is not None:
