@@ -17,9 +17,10 @@ _LAMBDA = 0.7  # weight of being to the point
 class Mmr(Refiner):
     """Maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998).
 
-    How much to the point a passage is, is the retriever's own score, scaled to 0..1 over the candidates: the likeness of
-    vectors instead would undo what words found (recall@5 on a TV's manual .71 against .83). How alike two passages are is
-    the cosine of their vectors in the index.
+    How much to the point a passage is, is told by its place in the retriever's ranking, from 1 for the first down to 0: the
+    likeness of vectors instead would undo what words found (recall@5 on a TV's manual .71 against .87, see
+    benchmarks/retrieval.py), and scores of different retrievers have different scales. How alike two passages are is the
+    cosine of their vectors in the index.
     """
 
     widen = 4
@@ -30,10 +31,9 @@ class Mmr(Refiner):
     def refine(self, question: str, passages: Sequence[Passage], k: int) -> list[Passage]:
         if not passages:
             return []
-        scores = np.asarray([passage.score for passage in passages], dtype=np.float32)
-        spread = float(np.ptp(scores)) or 1.0
+        relevance = np.linspace(1, 0, len(passages), endpoint=False, dtype=np.float32)
         vectors = self._index.vectors([passage.passage_id for passage in passages])
-        chosen = maximal_marginal_relevance((scores - scores.min()) / spread, vectors, k)
+        chosen = maximal_marginal_relevance(relevance, vectors, k)
         return [passages[row] for row in chosen]
 
 

@@ -10,18 +10,20 @@ from typing import TypeVar
 from deployments.messages import Passage
 
 K = TypeVar("K", bound=Hashable)
-_CONSTANT = 60  # the value of the paper, which found results to be insensitive to it
+_CONSTANT = 60  # the value of the paper
 
 
-def reciprocal_rank_fusion(rankings: Sequence[Sequence[K]]) -> list[tuple[K, float]]:
-    """Everything in `rankings` with the sum of 1 / (60 + rank), best first (Cormack, Clarke & Büttcher, SIGIR 2009).
+def reciprocal_rank_fusion(
+    rankings: Sequence[Sequence[K]], weights: Sequence[float] | None = None, constant: float = _CONSTANT
+) -> list[tuple[K, float]]:
+    """Everything in `rankings` with the sum of weight / (constant + rank), best first (Cormack, Clarke & Büttcher, SIGIR 2009).
 
-    Of equal sums the one that appears first in the earlier ranking comes first.
+    The weights are 1 when not given. Of equal sums the one that appears first in the earlier ranking comes first.
     """
     sums: defaultdict[K, float] = defaultdict(float)
-    for ranking in rankings:
+    for ranking, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
         for rank, item in enumerate(ranking, start=1):
-            sums[item] += 1 / (_CONSTANT + rank)
+            sums[item] += weight / (constant + rank)
     return sorted(sums.items(), key=lambda pair: -pair[1])
 
 

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,8 +56,11 @@ def test_no_word_in_common_finds_nothing_by_words_but_something_by_vectors(index
 def test_hybrid_is_the_fusion_of_the_two(index: Index, encoder: Encoder) -> None:
     question = ["Which filter of the washer is in the hall?"]
     bm25, dense = (RETRIEVERS[option](index, encoder).search(question, 50)[0] for option in ("bm25", "dense"))
-    expected = [found.passage_id for found in fuse([bm25, dense], 4)]
-    assert [found.passage_id for found in RETRIEVERS["hybrid"](index, encoder).search(question, 4)[0]] == expected
+    hybrid = RETRIEVERS["hybrid"](index, encoder).search(question, 50)[0]
+    assert {found.passage_id for found in hybrid} == {found.passage_id for found in (*bm25, *dense)}
+    places = [{found.passage_id: place for place, found in enumerate(ranking)} for ranking in (bm25, dense)]
+    for better, worse in combinations([found.passage_id for found in hybrid], 2):
+        assert any(places_of.get(better, 99) <= places_of.get(worse, 99) for places_of in places)
 
 
 def test_documents_without_words_can_be_searched(documents: Documents, encoder: Encoder) -> None:
@@ -77,6 +82,14 @@ def test_fusion_by_hand() -> None:
         ("a", pytest.approx(1 / 61 + 1 / 62)),
         ("c", pytest.approx(1 / 63 + 1 / 61)),
         ("b", pytest.approx(1 / 62)),
+    ]
+
+
+def test_fusion_with_weights_by_hand() -> None:
+    assert reciprocal_rank_fusion([["a", "b"], ["b", "c"]], weights=(1.0, 0.5), constant=2) == [
+        ("b", pytest.approx(1 / 4 + 0.5 / 3)),
+        ("a", pytest.approx(1 / 3)),
+        ("c", pytest.approx(0.5 / 4)),
     ]
 
 
