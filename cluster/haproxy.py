@@ -20,6 +20,7 @@ for argument; do
   if [ "$before" = -f ]; then
     sed -i \\
       -e 's/^\\( *bind\\) \\**:\\({stats_port}\\|{metrics_port}\\)$/\\1 127.0.0.1:\\2/' \\
+      -e '/^frontend http_frontend$/,/bind/s/^\\( *bind\\) 127\\.0\\.0\\.1:/\\1 {host}:/' \\
       -e '/^frontend http_frontend$/a\\    http-request set-header {header} %[date(0,us)]' "$argument"
   fi
   before=$argument
@@ -28,8 +29,10 @@ exec {binary} "$@"
 """
 
 
-def haproxy_environment(folder: FilePath) -> dict[str, str]:
+def haproxy_environment(folder: FilePath, host: str = "127.0.0.1") -> dict[str, str]:
     """Variables for every Ray process of a cluster that shall use the fast way in; write what they name into `folder`.
+
+    Tell Serve the host 127.0.0.1: its replicas then stay on this machine, and HAProxy alone listens on `host`.
 
     The ports of HAProxy's statistics and metrics are free ones, since two clusters on one machine cannot share them.
     Set the variables before Ray starts, on every node: Serve reads them when it is imported.
@@ -38,7 +41,11 @@ def haproxy_environment(folder: FilePath) -> dict[str, str]:
     wrapper = folder.absolute() / "haproxy"
     folder.mkdir(parents=True, exist_ok=True)
     script = _WRAPPER.format(
-        stats_port=stats_port, metrics_port=metrics_port, header=ARRIVAL_HEADER, binary=shlex.quote(get_haproxy_binary())
+        stats_port=stats_port,
+        metrics_port=metrics_port,
+        host=host,
+        header=ARRIVAL_HEADER,
+        binary=shlex.quote(get_haproxy_binary()),
     )
     wrapper.write_text(script)
     wrapper.chmod(0o755)

@@ -71,7 +71,7 @@ def _local(
     nodes, failed = LocalNodes(temporary), False
     try:
         _connect(nodes.start(config, report))
-        deploy(config.gateway.host, config.gateway.port, import_path)
+        deploy(LOOPBACK, config.gateway.port, import_path)
         wait_until_ready(url, timeout_s, report)
         _disconnect()
         states.write(folder, states.own("ready", url, dashboard, temporary))

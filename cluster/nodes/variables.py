@@ -11,6 +11,9 @@ from pathlib import Path as FilePath
 from cluster.config import Config
 from cluster.haproxy import haproxy_environment
 
+NOT_THE_USERS = frozenset({"RAY_TMPDIR", "RAY_SERVE_HAPROXY_BINARY_PATH"})
+"""Set even if they were: the processes of a cluster are known by the first, and the second wraps what was set."""
+
 
 def local_variables(config: Config, file: FilePath, state: FilePath, temporary: FilePath) -> dict[str, str]:
     """Variables for the nodes of a local cluster and for whoever talks to them; what the user has set is not among them.
@@ -21,7 +24,7 @@ def local_variables(config: Config, file: FilePath, state: FilePath, temporary: 
     metrics, dashboard_metrics, fallback = free_ports(3)
     proxy = temporary / "h"
     variables = {
-        **haproxy_environment(proxy),
+        **haproxy_environment(proxy, config.gateway.host),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{proxy}/haproxy.cfg",
         "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{proxy}/admin.sock",
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{proxy}/metrics.sock",
@@ -33,13 +36,14 @@ def local_variables(config: Config, file: FilePath, state: FilePath, temporary: 
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
         # Despite its name: with 0 Ray keeps to the loopback interface instead of the machine's outward address.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_TMPDIR": str(temporary),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_raylet_start_wait_time_s": "120",  # a busy machine with two cores needs more than the usual 30 s
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         **_token(state),
     }
-    kept = {name: value for name, value in variables.items() if name not in os.environ}
-    return kept | application_variables(file) | {"RAY_TMPDIR": str(temporary)}
+    kept = {name: value for name, value in variables.items() if name not in os.environ or name in NOT_THE_USERS}
+    return kept | application_variables(file)
 
 
 def application_variables(file: FilePath) -> dict[str, str]:

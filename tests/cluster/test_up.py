@@ -1,0 +1,186 @@
+"""`isthmus up`, `status` and `down` on a real Ray with echo models, in processes of their own as a user has them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+SENTENCE = "A lamp is lit"
+
+
+def environment() -> dict[str, str]:
+    """Ours, without what would decide for the command under test."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("ISTHMUS_", "RAY_"))}
+
+
+def isthmus(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cluster.cli", *map(str, words)]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=400)
+
+
+def configuration(folder: Path, edge: str = "{engine: echo}") -> Path:
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        gateway, head, dashboard = (s.getsockname()[1] for s in taken)
+    file = folder / "isthmus.yaml"
+    file.write_text(
+        f"gateway: {{port: {gateway}}}\ncluster: {{port: {head}, dashboard_port: {dashboard}}}\n"
+        f"models:\n  edge: {edge}\n  cloud: {{engine: echo, tier: cloud}}\n"
+    )
+    return file
+
+
+def ours(file: Path) -> list[psutil.Process]:
+    """Every living process that the cluster of a configuration started, the one that holds it included."""
+    state = json.loads((file.parent / ".isthmus" / "cluster.json").read_text())
+    return [*psutil.Process(state["pid"]).children(recursive=True), psutil.Process(state["pid"])]
+
+
+def assert_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert [p.cmdline() for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    file = configuration(tmp_path_factory.mktemp("running"))
+    started = isthmus("up", "--detach", "--json", "--config", file, "--timeout", 300)
+    assert started.returncode == 0, started.stderr
+    assert json.loads(started.stdout)["ready"] is True
+    assert "gateway is ready" in started.stderr
+    processes = ours(file)
+    yield file
+    stopped = isthmus("down", "--config", file)
+    assert stopped.returncode == 0, stopped.stderr
+    assert_gone(processes)
+    assert isthmus("status", "--config", file).returncode == 1
+    assert not (file.parent / ".isthmus" / "cluster.json").exists()
+
+
+def test_status(running: Path) -> None:
+    report = json.loads(isthmus("status", "--json", "--config", running).stdout)
+    assert (report["phase"], report["application"]) == ("ready", "RUNNING")
+    assert [(s["site"], s["tier"], s["alive"], s["head"]) for s in report["sites"]] == [
+        ("home", "edge", True, True),
+        ("cloud", "cloud", True, False),
+    ]
+    where = {d["deployment"]: (d["status"], d["replicas"], d["target"], d["sites"]) for d in report["deployments"]}
+    assert where == {
+        "gateway": ("HEALTHY", 1, 1, ["home"]),
+        "edge@home": ("HEALTHY", 1, 1, ["home"]),
+        "cloud@cloud": ("HEALTHY", 1, 1, ["cloud"]),
+    }
+
+
+def test_status_as_a_table(running: Path) -> None:
+    shown = isthmus("status", "--config", running)
+    assert shown.returncode == 0
+    assert "home (head)" in shown.stdout
+
+
+@pytest.mark.parametrize("model", ["edge", "cloud"])
+def test_it_answers(running: Path, model: str) -> None:
+    url = json.loads(isthmus("status", "--json", "--config", running).stdout)["url"]
+    body = {"model": f"none/none/none/{model}", "messages": [{"role": "user", "content": SENTENCE}]}
+    request = urllib.request.Request(
+        f"{url}/v1/chat/completions", json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        answer: dict[str, Any] = json.load(response)
+    assert SENTENCE in answer["choices"][0]["message"]["content"]
+    assert answer["isthmus"]["site"] == {"edge": "home", "cloud": "cloud"}[model]
+
+
+def test_the_ports_of_a_running_cluster_do_not_block_its_check(running: Path) -> None:
+    report = json.loads(isthmus("check", "--json", "--config", running).stdout)
+    assert report["ready"] is True
+
+
+def test_it_does_not_start_twice(running: Path) -> None:
+    again = isthmus("up", "--config", running)
+    assert again.returncode == 2
+    assert "is running already (process " in again.stderr
+
+
+def test_only_the_internal_ports_of_replicas_are_open_to_other_machines(running: Path) -> None:
+    """Ray Serve binds the port for calls between replicas to every interface and offers no way to change that."""
+    listening = {
+        (process.name(), connection.laddr.ip)
+        for process in ours(running)
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert any(name == "haproxy" for name, _ in listening)
+    outward = {name for name, ip in listening if ip.removeprefix("::ffff:") != "127.0.0.1"}
+    assert all(name.startswith("ray::Serve") for name in outward), outward
+
+
+def test_nobody_without_the_token_gets_in(running: Path) -> None:
+    token = running.parent / ".isthmus" / "token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    dashboard = json.loads((running.parent / ".isthmus" / "cluster.json").read_text())["dashboard"]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{dashboard}/api/v0/nodes", timeout=10)
+
+
+def test_a_model_that_does_not_load_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF" + bytes(64))
+    file = configuration(tmp_path, edge="{engine: llama_cpp, path: broken.gguf}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cluster.cli", "up", "--config", str(file)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    printed = []
+    while "cloud is ready" not in "".join(printed) and process.poll() is None:
+        printed.append(process.stderr.readline())
+    processes = ours(file)
+    _, rest = process.communicate(timeout=400)
+    assert process.returncode in (1, 2)
+    assert "The deployment edge@home cannot start: " in rest
+    assert "Traceback" not in rest
+    assert_gone(processes)
+    logs = re.search(r"The logs are in (/\S+)\.\n", rest)
+    assert logs is not None
+    assert Path(logs[1]).is_dir()
+
+
+def test_ctrl_c_while_it_starts(tmp_path: Path) -> None:
+    file = configuration(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cluster.cli", "up", "--config", str(file)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    while "home is ready" not in process.stderr.readline():
+        assert process.poll() is None
+    processes = ours(file)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (0, "")
+    assert err.endswith("Stopped.\n")
+    assert_gone(processes)
+    assert not (file.parent / ".isthmus" / "cluster.json").exists()

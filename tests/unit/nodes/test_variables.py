@@ -1,0 +1,67 @@
+"""The environment of a local cluster, and HAProxy's configuration under it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cluster.config import Config
+from cluster.nodes.variables import local_variables, token_file
+
+
+def variables(tmp_path: Path, host: str = "127.0.0.1") -> dict[str, str]:
+    config = Config.model_validate({"models": {"edge": {"engine": "echo"}}, "gateway": {"host": host}})
+    return local_variables(config, tmp_path / "isthmus.yaml", tmp_path, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("ISTHMUS_", "RAY_"))]:
+        monkeypatch.delenv(name)
+
+
+def test_the_fast_way_in_is_on(tmp_path: Path) -> None:
+    made = variables(tmp_path)
+    assert (made["RAY_SERVE_ENABLE_HA_PROXY"], made["RAY_SERVE_THROUGHPUT_OPTIMIZED"]) == ("1", "1")
+    assert made["ISTHMUS_CONFIG"] == str(tmp_path / "isthmus.yaml")
+
+
+def test_a_fresh_token_that_only_its_owner_reads(tmp_path: Path) -> None:
+    first = variables(tmp_path)
+    assert (first["RAY_AUTH_MODE"], first["RAY_AUTH_TOKEN_PATH"]) == ("token", str(token_file(tmp_path)))
+    secret = token_file(tmp_path).read_text()
+    assert len(secret) == 64
+    assert token_file(tmp_path).stat().st_mode & 0o777 == 0o600
+    variables(tmp_path)
+    assert token_file(tmp_path).read_text() != secret
+
+
+def test_what_the_user_has_set_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_SERVE_THROUGHPUT_OPTIMIZED", "0")
+    monkeypatch.setenv("RAY_TMPDIR", "/elsewhere")
+    made = variables(tmp_path)
+    assert "RAY_AUTH_MODE" not in made
+    assert not token_file(tmp_path).exists()
+    assert "RAY_SERVE_THROUGHPUT_OPTIMIZED" not in made
+    assert made["RAY_TMPDIR"] == str(tmp_path)
+
+
+def test_haproxy_listens_where_the_gateway_shall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_BINARY_PATH", "/bin/true")
+    made = variables(tmp_path, host="10.0.0.7")
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(
+        f"frontend prometheus\n    bind :{made['RAY_SERVE_HAPROXY_METRICS_PORT']}\n    mode http\n"
+        "frontend http_frontend\n    bind 127.0.0.1:8000\nbackend one\n    server a 127.0.0.1:30000\n"
+        f"listen stats\n  bind *:{made['RAY_SERVE_HAPROXY_STATS_PORT']}\n"
+    )
+    subprocess.run([made["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", str(file)], check=True)
+    lines = [line.strip() for line in file.read_text().splitlines() if "bind" in line or "server" in line]
+    assert lines == [
+        f"bind 127.0.0.1:{made['RAY_SERVE_HAPROXY_METRICS_PORT']}",
+        "bind 10.0.0.7:8000",
+        "server a 127.0.0.1:30000",
+        f"bind 127.0.0.1:{made['RAY_SERVE_HAPROXY_STATS_PORT']}",
+    ]
