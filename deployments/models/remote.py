@@ -63,10 +63,10 @@ class RemoteEngine(Engine):
             raise ConfigurationError(
                 f"models.{self._name}.api_key_env names {variable}, but no such environment variable is set."
             )
+        self._headers = {} if key else {"Authorization": Omit()}
         self._client = AsyncOpenAI(
             base_url=self._config.base_url,
             api_key=key or "none",
-            default_headers=cast(Any, {} if key else {"Authorization": Omit()}),
             timeout=Timeout(self._config.timeout_s, connect=min(CONNECT_TIMEOUT_S, self._config.timeout_s)),
             max_retries=self._config.retries,
         )
@@ -106,6 +106,7 @@ class RemoteEngine(Engine):
             "model": self._config.model,
             "stream": True,
             "stream_options": {"include_usage": True},
+            "extra_headers": self._headers,
             **_options(request.sampling),
         }
         if request.prompt is not None:

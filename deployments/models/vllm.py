@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 from collections.abc import AsyncGenerator, Sequence
@@ -11,11 +12,14 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
+
 from cluster.config import VllmModel
 from cluster.energy import EnergyMeter
 from deployments.messages import Completion, Delta, FinishReason, GenerateRequest, Sampling
 from deployments.models.account import Account, Ledger
 from deployments.models.base import Engine
+from deployments.models.guard import Guard
 from deployments.prompts import Message
 from policies.errors import ConfigurationError, ContextTooLong, EngineFailed, EngineUnavailable, InvalidRequest
 
@@ -41,6 +45,7 @@ class VllmEngine(Engine):
         _require_checkpoint(self._name, self._config.path)
         os.environ.update({key: os.environ.get(key, value) for key, value in environment(self._config).items()})
         self._llm = await asyncio.to_thread(self._load)
+        self._guard = Guard(child.pid for child in psutil.Process().children(recursive=True))
         meter = EnergyMeter.of_this_process(self._config.power, gpus=self._config.gpus)
         self._ledger = Ledger(self._name, self._site, self._config.price, meter)
 
@@ -49,7 +54,9 @@ class VllmEngine(Engine):
         self._tokenizing.shutdown(wait=False, cancel_futures=True)
         if self._llm is not None:
             await asyncio.to_thread(self._llm.shutdown)
+            self._guard.dismiss()
             self._llm = None
+            gc.collect()  # its destructor prints an error when it only runs while Python shuts down
 
     async def check(self) -> None:
         """Raises EngineUnavailable when the engine's process has died."""

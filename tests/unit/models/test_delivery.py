@@ -19,7 +19,7 @@ IN_NO_TIME = GenerateRequest("r1", Sampling(8), prompt="x", timeout_s=0.0)
 class Scripted(Engine):
     """Says its pieces, waiting for the test at every None, and remembers whether it was stopped."""
 
-    def __init__(self, *pieces: str | None | Exception, ends: bool = True) -> None:
+    def __init__(self, *pieces: str | Exception | None, ends: bool = True) -> None:
         self.pieces = pieces
         self.ends = ends
         self.go_on = asyncio.Event()
@@ -90,24 +90,27 @@ async def test_cancelling_the_caller_stops_the_engine(way: str):
 @pytest.mark.parametrize("way", ["stream", "complete"])
 async def test_a_deadline_stops_the_engine_and_is_told(way: str):
     engine = Scripted(None)
+    call = delivery.complete(engine, IN_NO_TIME) if way == "complete" else everything(delivery.stream(engine, IN_NO_TIME))
     with pytest.raises(DeadlineExceeded, match="during generation"):
-        if way == "complete":
-            await delivery.complete(engine, IN_NO_TIME)
-        else:
-            _ = [delta async for delta in delivery.stream(engine, IN_NO_TIME)]
+        await call
     assert engine.stopped or way == "stream"  # a stream may end before the engine was asked anything
 
 
 async def test_an_error_comes_after_the_text_before_it():
-    said = []
+    said: list[str] = []
     with pytest.raises(EngineFailed, match="tripped"):
-        async for delta in delivery.stream(Scripted("a", "b", EngineFailed("script", "tripped")), REQUEST):
-            said.append(delta.text)
+        await everything(delivery.stream(Scripted("a", "b", EngineFailed("script", "tripped")), REQUEST), said)
     assert "".join(said) == "ab"
 
 
 async def test_an_engine_that_just_ends_does_not_leave_the_caller_waiting():
     with pytest.raises(RuntimeError, match="without a finish reason"):
-        _ = [delta async for delta in delivery.stream(Scripted("a", ends=False), REQUEST)]
+        await everything(delivery.stream(Scripted("a", ends=False), REQUEST))
     with pytest.raises(RuntimeError, match="without a finish reason"):
         await delivery.complete(Scripted("a", ends=False), REQUEST)
+
+
+async def everything(deltas: AsyncGenerator[Delta, None], said: list[str] | None = None) -> None:
+    async for delta in deltas:
+        if said is not None:
+            said.append(delta.text)

@@ -1,0 +1,66 @@
+"""One Ray cluster for all tests of this folder: an edge head and a cloud node on this machine."""
+
+import os
+import shutil
+import socket
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EDGE, CLOUD = {"tier": "edge", "site": "home"}, {"tier": "cloud", "site": "cloud"}
+OBJECT_STORE_BYTES = 100 * 2**20
+RAY_VARIABLES = {"RAY_AUTH_MODE": "disabled", "RAY_SERVE_ENABLE_HA_PROXY": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class TestCluster:
+    """Where the cluster is; the tests are connected to it and Serve runs."""
+
+    __test__ = False
+
+    address: str
+    http_port: int
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[TestCluster]:
+    """An edge head (site `home`) and a cloud node (site `cloud`) of 4 logical processors each."""
+    os.environ.update(RAY_VARIABLES)
+    import ray
+    from ray import serve
+    from ray.cluster_utils import Cluster
+
+    folder = tempfile.mkdtemp(prefix="isthmus-")  # short, since the path of a Unix socket holds 107 characters at most
+    nodes, http_port = Cluster(), free_port()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Ray's own, about its coming versions
+            nodes.add_node(
+                num_cpus=4,
+                labels=EDGE,
+                gcs_server_port=free_port(),
+                include_dashboard=False,
+                temp_dir=folder,
+                object_store_memory=OBJECT_STORE_BYTES,
+            )
+            nodes.add_node(num_cpus=4, labels=CLOUD, object_store_memory=OBJECT_STORE_BYTES)
+            ray.init(address=nodes.address, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}}, log_to_driver=False)
+            serve.start(http_options={"host": "127.0.0.1", "port": http_port}, proxy_location="HeadOnly")
+        yield TestCluster(nodes.address, http_port)
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+        nodes.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
