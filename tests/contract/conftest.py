@@ -1,0 +1,98 @@
+"""A running system with echo models, as `isthmus up` starts it, and clients for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import openai
+import psutil
+import pytest
+import yaml
+
+KEY = "a-key-of-the-test"
+SETTINGS = {
+    "domain": "contract",
+    "cluster": {
+        "sites": [{"name": "home", "tier": "edge", "cpus": 4}, {"name": "cloud", "tier": "cloud", "cpus": 2}],
+        "link": {"rtt_s": 0.002},
+    },
+    "gateway": {"cpus": 0.1, "api_keys_env": "CONTRACT_KEYS", "max_body_bytes": 1_000_000},
+    "models": {
+        "small": {"engine": "echo", "cpus": 0.1, "max_ongoing": 64},
+        "large": {"engine": "echo", "cpus": 0.1, "max_ongoing": 64, "tier": "cloud"},
+        "slow": {"engine": "echo", "cpus": 0.1, "delay_s": 8.0, "max_ongoing": 1, "max_queued": 1},
+        "talker": {"engine": "echo", "cpus": 0.1, "tokens_per_s": 4, "max_ongoing": 1, "max_queued": 1},
+        "narrow": {"engine": "echo", "cpus": 0.1, "delay_s": 1.0, "max_ongoing": 1, "max_queued": 2},
+    },
+    "default_path": "none/none/none/large",
+    "fallback_path": "none/none/none/small",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The running system."""
+
+    url: str
+    pid: int
+
+    def replicas(self, deployment: str) -> list[psutil.Process]:
+        """The processes of a deployment's replicas."""
+        family = psutil.Process(self.pid).children(recursive=True)
+        return [process for process in family if _title(process).startswith(f"ray::ServeReplica:isthmus:{deployment}")]
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("contract")
+    port, ray_port, dashboard_port = free_ports(3)
+    settings = json.loads(json.dumps(SETTINGS))
+    settings["cluster"] |= {"port": ray_port, "dashboard_port": dashboard_port}
+    settings["gateway"]["port"] = port
+    file = folder / "isthmus.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "cluster.cli", "up", "--config", str(file), "--timeout", "200", "--json"]
+    variables = {**os.environ, "CONTRACT_KEYS": f"another,{KEY}", "RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
+    log = folder / "up.log"
+    with log.open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=variables) as up:
+        try:
+            assert up.stdout is not None
+            told = up.stdout.read1().decode()
+            assert told, f"'isthmus up' did not come up:\n{log.read_text()[-3000:]}"
+            yield Service(json.loads(told)["url"], up.pid)
+        finally:
+            up.terminate()
+            up.wait(60)
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{service.url}/v1", api_key=KEY, max_retries=0, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+async def async_client(service: Service) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key=KEY, max_retries=0, timeout=60) as client:
+        yield client
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(s.getsockname()[1]) for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
