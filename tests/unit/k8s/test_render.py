@@ -100,20 +100,26 @@ def test_the_application(two_edges: Path) -> None:
     assert serve["applications"] == [{"name": "isthmus", "route_prefix": "/", "import_path": "deployments:app"}]
 
 
-@pytest.mark.data
-@pytest.mark.parametrize("of", ["example", "two_edges"])
-def test_kuberay_accepts_it(of: str, request: pytest.FixtureRequest) -> None:
+@pytest.fixture(scope="module")
+def kuberay() -> jsonschema.Draft202012Validator:
     data = Path(os.environ.get("ISTHMUS_DATA", ROOT.parent / "shared" / "data"))
     crd = data / "kuberay" / "ray.io_rayservices.yaml"
     if not crd.is_file():
         pytest.skip(f"there is no {crd}")
-    versions = yaml.safe_load(crd.read_text())["spec"]["versions"]
+    with crd.open() as text:
+        versions = yaml.load(text, yaml.CSafeLoader)["spec"]["versions"]
     schema = next(version for version in versions if version["name"] == "v1")["schema"]["openAPIV3Schema"]
+    return jsonschema.Draft202012Validator(strict(schema))
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("of", ["example", "two_edges"])
+def test_kuberay_accepts_it(of: str, kuberay: jsonschema.Draft202012Validator, request: pytest.FixtureRequest) -> None:
     _, service = manifests(EXAMPLE if of == "example" else request.getfixturevalue("two_edges"))
-    jsonschema.validate(service, strict(schema))
+    kuberay.validate(service)
     service["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]["grupName"] = "x"
     with pytest.raises(jsonschema.ValidationError, match="grupName"):
-        jsonschema.validate(service, strict(schema))
+        kuberay.validate(service)
 
 
 def strict(schema: Any) -> Any:
