@@ -26,6 +26,7 @@ from policies.errors import ConfigurationError
 from policies.types import NONE, Path
 
 T = TypeVar("T")
+_SEARCHED = 8192  # characters of a question that are searched with: far more than an encoder reads, far less than a body may have
 _THREADS = max(1, (os.cpu_count() or 1) // 2)  # the other half of the machine is for the engines beside the gateway
 
 
@@ -104,11 +105,11 @@ class Pipeline:
         retriever, k = _known(self._retrievers, "retrieve", path.retrieve)
         if path.refine != NONE:
             k *= _known(self._refiners, "refine", path.refine).widen
-        return fuse(retriever.search(searches, k), k)
+        return fuse(retriever.search([text[:_SEARCHED] for text in searches], k), k)
 
     def _refine(self, path: Path, prepared: Prepared, passages: Sequence[Passage]) -> list[Passage]:
         _, k = self._retrievers[path.retrieve]
-        return _known(self._refiners, "refine", path.refine).refine(prepared.question, passages, k)
+        return _known(self._refiners, "refine", path.refine).refine(prepared.question[:_SEARCHED], passages, k)
 
     async def _compute(
         self, stage: Literal["retrieve", "refine"], option: str, work: Callable[[], T], reports: list[StageReport]

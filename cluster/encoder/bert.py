@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _BATCH_TOKENS = 2048  # padded tokens computed at once: enough to keep the processor busy, few enough to stay in its cache
+_CHARACTERS = 32_768  # of a text are looked at: the tokenizer would cut megabytes into pieces only to drop them
 _NEEDED = ("config.json", "modules.json", "tokenizer.json", "model.safetensors", "1_Pooling/config.json")
 
 
@@ -48,7 +49,7 @@ class BertEncoder(Encoder):
     def encode(self, texts: Sequence[str]) -> FloatArray:
         if not texts:
             return empty(self.dimension)
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch([text[:_CHARACTERS] for text in texts])]
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         for rows in _batches([len(ids) for ids in tokens]):
             vectors[rows] = self._forward([tokens[row] for row in rows])

@@ -135,6 +135,15 @@ async def test_many_at_once_do_not_mix(pipeline: Pipeline) -> None:
     assert [prompt.messages for prompt in together] == [prompt.messages for prompt in alone]
 
 
+async def test_of_megabytes_only_the_beginning_is_searched(pipeline: Pipeline, encoder: Encoder) -> None:
+    huge: list[Message] = [{"role": "user", "content": "What does E4 of the washer mean? " + "lorem " * 700_000}]
+    encoder.encoded.clear()  # type: ignore[attr-defined]
+    prompt = await pipeline.prepare(Path("none", "hybrid@2", "compress", "edge"), huge, ask)
+    assert prompt.passages[0].source == "codes.jsonl#e4"
+    assert prompt.messages[-1]["content"].endswith(huge[0]["content"])
+    assert max(map(len, encoder.encoded)) <= 8192  # type: ignore[attr-defined]
+
+
 async def test_what_ask_raises_is_raised(pipeline: Pipeline) -> None:
     async def failing(messages: Sequence[Message]) -> Completion:
         raise TimeoutError
