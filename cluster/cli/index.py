@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated
@@ -43,7 +44,7 @@ def build(documents: Documents, encoder: str) -> IndexReport:
         from cluster.encoder import open_encoder
         from cluster.index import build_index
 
-        model = open_encoder(encoder)
+        model = open_encoder(encoder, threads=os.cpu_count() or 1)  # nobody else is served meanwhile
         progress.update(loading, completed=1)
         tasks = {phase: progress.add_task(phase, total=None, visible=False) for phase in ("reading", "embedding")}
         return build_index(
