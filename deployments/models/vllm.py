@@ -44,7 +44,7 @@ class VllmEngine(Engine):
         """Load the checkpoint: seconds to minutes. Raises ConfigurationError if vLLM is missing or refuses the model."""
         _require_checkpoint(self._name, self._config.path)
         os.environ.update({key: os.environ.get(key, value) for key, value in environment(self._config).items()})
-        self._llm = await asyncio.to_thread(self._load)
+        await asyncio.to_thread(self._load)
         self._guard = Guard(child.pid for child in psutil.Process().children(recursive=True))
         meter = EnergyMeter.of_this_process(self._config.power, gpus=self._config.gpus)
         self._ledger = Ledger(self._name, self._site, self._config.price, meter)
@@ -130,7 +130,7 @@ class VllmEngine(Engine):
             raise InvalidRequest(f"The model's chat template does not accept these messages: {error}.", "messages") from error
         return text
 
-    def _load(self) -> Any:
+    def _load(self) -> None:
         try:
             from transformers import AutoTokenizer
             from vllm.engine.arg_utils import AsyncEngineArgs
@@ -142,14 +142,13 @@ class VllmEngine(Engine):
             ) from error
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(self._config.path)
-            llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**_engine_args(self._config)))
+            if not self._tokenizer.chat_template:
+                raise ConfigurationError(f"The tokenizer of {self._config.path} has no chat template; add one to its folder.")
+            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**_engine_args(self._config)))
         except (ValueError, OSError, RuntimeError) as error:
             raise ConfigurationError(
                 f"vLLM cannot run models.{self._name} ({self._config.path}): {_first_line(error)}"
             ) from error
-        if not self._tokenizer.chat_template:
-            raise ConfigurationError(f"The tokenizer of {self._config.path} has no chat template; add one to its folder.")
-        return llm
 
 
 def environment(config: VllmModel) -> dict[str, str]:
