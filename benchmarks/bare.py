@@ -64,4 +64,5 @@ class Bare:
 
 def build(config: Config) -> Application:
     """The bare service with an engine of its own for each model of `config`."""
-    return Bare.bind({server.model: bind_server(config, server) for server in servers(config)})
+    handles = {server.model: bind_server(config, server) for server in servers(config)}
+    return Bare.bind(handles)  # type: ignore[attr-defined]  # the decorator made it a deployment

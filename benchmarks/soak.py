@@ -20,9 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
-import httpx
 import numpy as np
 import openai
 import typer
@@ -86,11 +85,10 @@ async def soak(url: str, model: str, clients: int, seconds: float, *, echo: bool
     """Ask `url` with `clients` at once for `seconds`, each with its own question after the other."""
     result = Soak(echo)
 
-    async def note(response: httpx.Response) -> None:
+    async def note(response: Any) -> None:
         result.statuses[str(response.status_code)] += 1
 
-    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
-    transport = openai.DefaultAsyncHttpxClient(event_hooks={"response": [note]}, limits=limits, timeout=120)
+    transport = openai.DefaultAsyncHttpxClient(event_hooks={"response": [note]}, timeout=120)
     async with openai.AsyncOpenAI(base_url=url, api_key=key, http_client=transport, max_retries=10) as client:
         until = time.monotonic() + seconds
         await asyncio.gather(*(_client(client, model, number, until, result) for number in range(clients)))
