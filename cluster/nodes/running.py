@@ -70,7 +70,9 @@ def _local(
     states.write(folder, states.own("starting", url, dashboard, temporary))
     nodes, failed = LocalNodes(temporary), False
     try:
-        _connect(nodes.start(config, report))
+        with _handlers(None):
+            address = nodes.start(config, report)
+        _connect(address)
         deploy(LOOPBACK, config.gateway.port, import_path)
         wait_until_ready(url, timeout_s, report)
         _disconnect()

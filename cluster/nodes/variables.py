@@ -36,6 +36,7 @@ def local_variables(config: Config, file: FilePath, state: FilePath, temporary: 
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
         # Despite its name: with 0 Ray keeps to the loopback interface instead of the machine's outward address.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # the whole cluster stops: there is no other node to drain to
         "RAY_TMPDIR": str(temporary),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_raylet_start_wait_time_s": "120",  # a busy machine with two cores needs more than the usual 30 s
