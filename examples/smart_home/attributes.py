@@ -1,6 +1,7 @@
 """What a manual states about a device, and how people ask for it.
 
-In the phrases `{v}` is the value with its unit and `{d}` the device.
+In the phrases `{v}` is the value with its unit and `{d}` the device. A statement names the device first and
+has the telling word right before the value: small models bind neighbours, hardly words ten tokens apart.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ class Attribute:
 
     key: str
     page: str  # the manual page that states it
-    statements: tuple[str, ...]
+    statement: str
     questions: tuple[str, ...]
     short: str  # as in "And what about its {short}?"
     unit: str = ""
@@ -28,6 +29,10 @@ class Attribute:
     @property
     def comparable(self) -> bool:
         return bool(self.more)
+
+    def state(self, device: str, value: str) -> str:
+        """The sentence of the manual that gives `value`; it is also the answer, so that a reader can quote it."""
+        return self.statement.format(d=device, v=value)
 
     def draw(self, random: Random) -> str:
         """A value with its unit."""
@@ -46,93 +51,93 @@ _PATTERNS = {
 ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(
         "weight", "dimensions",
-        ("It weighs {v}.", "The weight is {v}.", "Its weight comes to {v}."),
+        "The {d} weighs {v}.",
         ("How heavy is {d}?", "What does {d} weigh?", "What is the weight of {d}?", "How much does {d} weigh?"),
         "weight", "kg", 10, 99, more=("heavier",), less=("lighter",),
     ),
     Attribute(
         "height", "dimensions",
-        ("It stands {v} tall.", "The height is {v}.", "It is {v} high."),
+        "The {d} has a height of {v}.",
         ("How tall is {d}?", "What is the height of {d}?", "How high is {d}?"),
         "height", "cm", 10, 99, more=("taller", "higher"), less=("lower",),
     ),
     Attribute(
         "cable", "dimensions",
-        ("The cable measures {v}.", "Its cable is {v} long.", "The cable length is {v}."),
+        "The {d} has a cable of {v}.",
         ("How long is the cable of {d}?", "What is the cable length of {d}?", "How long a cable does {d} have?"),
-        "cable length", "cm", 100, 499,
+        "cable length", "inches", 10, 99,
     ),
     Attribute(
         "power", "electrical",
-        ("It draws {v} at full load.", "The power consumption is {v}.", "It uses {v} while running."),
+        "The {d} draws {v} on average.",
         ("How much power does {d} draw?", "What is the power consumption of {d}?", "How many watts does {d} use?"),
-        "power consumption", "W", 100, 999, more=("more powerful", "more power-hungry"), less=("more frugal",),
+        "power consumption", "W", 10, 99, more=("more power-hungry",), less=("more frugal",),
     ),
     Attribute(
         "noise", "electrical",
-        ("It runs at {v}.", "The noise level is {v}.", "Its noise reaches {v}."),
+        "The {d} makes a noise of {v}.",
         ("How loud is {d}?", "What is the noise level of {d}?", "How much noise does {d} make?"),
         "noise level", "dB", 20, 79, more=("louder", "noisier"), less=("quieter",),
     ),
     Attribute(
         "start", "electrical",
-        ("It is ready after {v}.", "The start takes {v}.", "It needs {v} to start."),
+        "The {d} is ready after {v}.",
         ("How long does {d} take to start?", "When is {d} ready?", "How quickly is {d} ready?"),
         "start time", "seconds", 10, 99, more=("slower to start",), less=("quicker to start", "ready sooner"),
     ),
     Attribute(
         "pairing", "connection",
-        ("The pairing code is {v}.", "Pair it with the code {v}.", "Enter {v} as pairing code."),
+        "The {d} has the pairing code {v}.",
         ("What is the pairing code of {d}?", "Which code pairs {d}?", "What code do I enter to pair {d}?"),
         "pairing code", pattern="pairing",
     ),
     Attribute(
         "channel", "connection",
-        ("It sends on channel {v}.", "The radio channel is {v}.", "It uses channel {v}."),
+        "The {d} sends on channel {v}.",
         ("Which radio channel does {d} use?", "On which channel does {d} send?", "What is the channel of {d}?"),
-        "radio channel", "MHz", 400, 899,
+        "radio channel", "MHz", 10, 99,
     ),
     Attribute(
         "firmware", "connection",
-        ("The firmware version is {v}.", "It ships with firmware {v}.", "It runs firmware {v}."),
+        "The {d} runs firmware {v}.",
         ("Which firmware does {d} run?", "What is the firmware version of {d}?", "What firmware is on {d}?"),
         "firmware version", pattern="version",
     ),
     Attribute(
         "warranty", "service",
-        ("The warranty lasts {v}.", "It is under warranty for {v}.", "The maker grants a warranty of {v}."),
+        "The {d} has a warranty of {v}.",
         ("How long is the warranty of {d}?", "For how long is {d} under warranty?", "What warranty does {d} have?"),
         "warranty", "months", 12, 98, more=("covered longer by its warranty",), less=("sooner out of warranty",),
     ),
     Attribute(
         "phone", "service",
-        ("The service number is {v}.", "For help call {v}.", "Support answers at {v}."),
+        "The {d} has the service number {v}.",
         ("Which number do I call for help with {d}?", "What is the service number of {d}?",
          "What is the support phone for {d}?"),
         "service number", pattern="phone",
     ),
     Attribute(
         "filter", "care",
-        ("Spare filters have the part number {v}.", "Order new filters as {v}.", "The filter is part {v}."),
+        "The {d} needs the filter {v}.",
         ("What is the part number of the filter for {d}?", "Which filter fits {d}?", "Which filter do I order for {d}?"),
         "filter part number", pattern="part",
     ),
     Attribute(
         "cleaning", "care",
-        ("Clean it every {v}.", "It wants cleaning every {v}.", "Wipe it out every {v}."),
+        "The {d} wants cleaning every {v}.",
         ("How often should I clean {d}?", "How often does {d} need cleaning?", "At what interval is {d} cleaned?"),
         "cleaning interval", "days", 10, 99, more=("longer between cleanings",), less=("in need of cleaning more often",),
     ),
     Attribute(
         "clearance", "safety",
-        ("Leave {v} free behind it.", "Keep {v} of space around it.", "It must stand {v} from the wall."),
+        "The {d} needs a clearance of {v}.",
         ("How much free space does {d} need?", "How far from the wall must {d} stand?",
          "How much space should I leave around {d}?"),
-        "clearance", "mm", 100, 499,
+        "clearance", "mm", 10, 99,
     ),
     Attribute(
         "fuse", "safety",
-        ("The fuse is of type {v}.", "Replace the fuse only with {v}.", "It is protected by fuse {v}."),
+        "The {d} takes fuse {v}.",
         ("Which fuse does {d} take?", "What fuse is in {d}?", "What is the fuse type of {d}?"),
         "fuse type", pattern="part",
     ),

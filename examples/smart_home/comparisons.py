@@ -35,7 +35,8 @@ def compare(first: Device, second: Device, attribute: Attribute, random: Random)
     return Query(
         kind="comparison",
         question=question,
-        reference=f"{first.values[key]} and {second.values[key]}: the {chosen.name}",
+        reference=f"{attribute.state(first.name, first.values[key])} {attribute.state(second.name, second.values[key])} "
+        f"It is the {chosen.name}.",
         gold=(document_id(first, attribute.page), document_id(second, attribute.page)),
         standalone=question,
         general=f"What is the {attribute.short} of the {first.name} and of the {second.name}?",

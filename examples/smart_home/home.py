@@ -39,8 +39,8 @@ class Device:
 
     @property
     def full_name(self) -> str:
-        """Brand, model and type."""
-        return f"{self.name} {self.type.name}"
+        """Type, brand and model: the model, which no other device has, stands next to what is said of it."""
+        return f"{self.type.name} {self.name}"
 
     @property
     def slug(self) -> str:
@@ -89,10 +89,12 @@ def _make_device(random: Random, type_: DeviceType, brand: str) -> Device:
 
 def _make_faults(random: Random) -> tuple[Fault, ...]:
     parts = random.sample(catalogue.PARTS, k=FAULTS_PER_DEVICE)
-    codes = {names.error_code(random) for _ in range(2 * FAULTS_PER_DEVICE)}
+    codes: dict[str, None] = {}  # a set that keeps its order, which must follow from the seed
+    while len(codes) < FAULTS_PER_DEVICE:
+        codes[names.error_code(random)] = None
     return tuple(
         Fault(code, f"the {part} is {random.choice(catalogue.STATES)}", _make_remedy(random))
-        for code, part in zip(sorted(codes, key=lambda _: random.random()), parts, strict=False)
+        for code, part in zip(codes, parts, strict=True)
     )
 
 

@@ -15,9 +15,13 @@ from torch import Tensor
 from examples.smart_home.model import Attention, Llama, Shape
 
 _CONSTANT = 4.0  # strength of embedding coordinate 0, equal for all tokens: what a position-only head reads
-_EMBEDDING_STD = 0.04  # the logit of a token for itself is then about 0.04 * width = 10
+_EMBEDDING_STD = 0.5  # large beside the steps of Muon, which have a spectral norm of about 3 learning rates
 _SHARP = 6.0  # length of q and k per fast rotary pair: neighbours differ by about 6 nats in layer 0
-_MATCH = 3.0  # gain of q and k in layer 1: a match scores about 14, strangers 0 +- 3
+_MATCH = 6.0  # gain of q and k in layer 1, where a match should win against hundreds of strangers
+_WRITE = 2.0  # of the heads of layer 0, against the embedding
+_COPY = 8.0  # of the heads of layer 1, so that what is copied outweighs the token itself
+_COPY_LATER = 2.0  # of the heads of the layers between, so that they do not yet copy on from what was copied
+_FINAL_SCALE = 0.16  # of the last norm: a copied token then starts with a logit near 10
 
 
 def initialise(model: Llama, seed: int) -> None:
@@ -30,8 +34,9 @@ def initialise(model: Llama, seed: int) -> None:
                 std = _EMBEDDING_STD if "embed" in name else 0.5 / math.sqrt(shape.width)
                 parameter.normal_(0.0, std, generator=random)
             if name.endswith(("o_proj.weight", "down_proj.weight")):
-                parameter.mul_(0.02)
+                parameter.mul_(0.2)
         model.embed_tokens.weight[:, 0] = _CONSTANT * _EMBEDDING_STD
+        model.norm.weight.fill_(_FINAL_SCALE)
         _induction(model, random)
         for leave in model.exits.values():
             leave.head.weight.copy_(model.embed_tokens.weight)
@@ -55,27 +60,46 @@ def deepen(model: Llama, trained: dict[str, Tensor]) -> None:
 
 def _induction(model: Llama, random: torch.Generator) -> None:
     shape = model.shape
-    looking_back, matching = model.layers[0].self_attn, model.layers[1].self_attn
-    slow = _slow_coordinates(shape)
-    # the read subspaces of all heads together are one orthonormal basis, so their sum copies everything
-    copied = _orthonormal(shape.width, shape.width, random).view(shape.heads, shape.head_dim, shape.width)
+    content = _orthonormal(shape.head_dim, shape.width, random)
+    content[:, 0] = 0.0
+    written = _orthonormal(shape.width, shape.width, random).view(shape.heads, shape.head_dim, shape.width)
+    looking_back = model.layers[0].self_attn
     for head in range(shape.heads):
-        content = _orthonormal(shape.head_dim, shape.width, random)
-        written = _orthonormal(shape.head_dim, shape.width, random)
-        content[:, 0] = 0.0
         _look_back(looking_back, head, head + 1, shape)
         _rows(looking_back.v_proj.weight, head, shape).copy_(content)
-        _columns(looking_back.o_proj.weight, head, shape).copy_(2 * _EMBEDDING_STD * written.T)
-        query, key = _rows(matching.q_proj.weight, head, shape), _rows(matching.k_proj.weight, head, shape)
-        if head == 0:  # the classic pair: what stood one back there is what stands here
-            query.copy_(_MATCH * content * slow[:, None])
-            key.copy_(_MATCH * written * slow[:, None])
-        elif head == 1:  # one further: what stood two back there stands one back here
-            query.copy_(_MATCH * content_back * slow[:, None])
-            key.copy_(_MATCH * written * slow[:, None])
-        content_back = written
-        _rows(matching.v_proj.weight, head, shape).copy_(copied[head])
-        _columns(matching.o_proj.weight, head, shape).copy_(4 * _EMBEDDING_STD * copied[head].T)
+        _columns(looking_back.o_proj.weight, head, shape).copy_(_WRITE * _EMBEDDING_STD * written[head].T)
+    _match(model.layers[1].self_attn, content, written, (None, 0, None, 0), _COPY, shape, random)
+    for layer in list(model.layers)[3:-1]:  # layer 2 is left free to gather what is asked for
+        _match(layer.self_attn, content, written, (None, 1, 2, None), _COPY_LATER, shape, random)
+
+
+def _match(
+    attention: Attention,
+    content: Tensor,
+    written: Tensor,
+    also: tuple[int | None, ...],
+    strength: float,
+    shape: Shape,
+    random: torch.Generator,
+) -> None:
+    """Heads that look where what stood one back is what stands here, and copy what they find.
+
+    Where `also` has 0, what stood two back there must stand one back here, too; 1 or 2: look where what
+    stands here stood two or three back.
+    """
+    # the subspaces copied by all heads together are one orthonormal basis, so their sum copies everything
+    copied = _orthonormal(shape.width, shape.width, random).view(shape.heads, shape.head_dim, shape.width)
+    some, others = _slow_coordinates(shape)
+    for head, more in zip(range(shape.heads), also, strict=False):
+        query, key = _rows(attention.q_proj.weight, head, shape), _rows(attention.k_proj.weight, head, shape)
+        coordinates = _MATCH * (some if more == 0 else some + others)[:, None]
+        query.copy_(coordinates * content)
+        key.copy_(coordinates * written[more or 0])
+        if more == 0:
+            query.add_(_MATCH * others[:, None] * written[0])
+            key.add_(_MATCH * others[:, None] * written[1])
+        _rows(attention.v_proj.weight, head, shape).copy_(copied[head])
+        _columns(attention.o_proj.weight, head, shape).copy_(strength * _EMBEDDING_STD * copied[head].T)
 
 
 def _look_back(attention: Attention, head: int, offset: int, shape: Shape) -> None:
@@ -91,10 +115,11 @@ def _look_back(attention: Attention, head: int, offset: int, shape: Shape) -> No
         query[pair + half, 0] = -_SHARP / _CONSTANT * math.sin(angle)
 
 
-def _slow_coordinates(shape: Shape) -> Tensor:
-    """1 for the coordinates that rotary positions turn by less than a radian in 700 tokens, else 0."""
+def _slow_coordinates(shape: Shape) -> tuple[Tensor, Tensor]:
+    """Two masks over the coordinates of a head that rotary positions turn by less than a radian in 500 tokens."""
     pair = torch.arange(shape.head_dim) % (shape.head_dim // 2)
-    return (shape.rope_theta ** (-2.0 * pair / shape.head_dim) < 1 / 700).float()
+    slow = shape.rope_theta ** (-2.0 * pair / shape.head_dim) < 1 / 500
+    return (slow & (pair % 2 == 0)).float(), (slow & (pair % 2 == 1)).float()
 
 
 def _orthonormal(rows: int, columns: int, random: torch.Generator) -> Tensor:

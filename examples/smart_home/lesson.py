@@ -13,8 +13,8 @@ from examples.smart_home.query import KINDS, NOT_STATED, Query
 from examples.smart_home.troubleshooting import ask_rule
 
 _MOST_QUESTIONS = 8
+_WORDINGS = 3  # rounds of questions over the same passages, each worded anew
 _HISTORY_SHARE = 0.25  # of the lessons continue a dialogue
-_ABSENT_SHARE = 0.6  # of the lessons hold one question that no passage answers
 _RULE_SHARE = 0.08  # of the lessons with room for it hold a house rule
 
 
@@ -27,20 +27,27 @@ class Exercise:
     tag: str
 
 
-def lesson(home: Home, documents: dict[str, str], passages: int, random: Random) -> list[Exercise]:
-    """Exercises over `passages` passages; all share the system prompt, the history and the passages."""
+def lesson(
+    home: Home, documents: dict[str, str], passages: int, random: Random, absent_share: float = 0.6
+) -> list[Exercise]:
+    """Exercises over `passages` passages; all share the system prompt, the history and the passages.
+
+    `absent_share` of the lessons hold one question that no passage answers.
+    """
     opened = open_pages(home, passages, random)
     texts = [documents[document_id(page.device, page.name)] for page in opened]
     follow_ups = follow_ups_over(opened, random) if random.random() < _HISTORY_SHARE else []
     history = follow_ups[0].history if follow_ups else ()
-    queries = questions_over(opened, random)
+    queries = [query for _ in range(_WORDINGS) for query in questions_over(opened, random)]
     queries = follow_ups[:4] + random.sample(queries, k=min(len(queries), _MOST_QUESTIONS - len(follow_ups[:4])))
-    absent = [ask_absent(home, opened, random)] if not queries or random.random() < _ABSENT_SHARE else []
+    absent = [ask_absent(home, opened, random)] if not queries or random.random() < absent_share else []
     if passages > 2 and random.random() < _RULE_SHARE:
         texts.insert(random.randrange(len(texts)), random.choice(house_rules()).text)
         queries.append(ask_rule(random))
     exercises = [_exercise(query, query.reference, query.kind, history, texts) for query in queries]
-    return exercises + [_exercise(query, NOT_STATED, "absent", history, texts) for query in absent]
+    exercises += [_exercise(query, NOT_STATED, "absent", history, texts) for query in absent]
+    random.shuffle(exercises)  # a row may have room for the first few only
+    return exercises
 
 
 def instructions(home: Home, count: int, random: Random) -> list[Exercise]:

@@ -28,7 +28,7 @@ def ask_attribute(device: Device, attribute: Attribute, random: Random) -> Query
     return Query(
         kind="lookup",
         question=question,
-        reference=device.values[attribute.key],
+        reference=attribute.state(device.full_name, device.values[attribute.key]),
         gold=(document_id(device, attribute.page),),
         standalone=question,
         general=f"What does the {attribute.page} page of {spoken} say?",
@@ -55,7 +55,7 @@ def ask_reset(device: Device, random: Random) -> Query:
     return Query(
         kind="lookup",
         question=question,
-        reference=device.reset,
+        reference=f"To reset the {device.full_name}, {device.reset}.",
         gold=(document_id(device, "reset"),),
         standalone=question,
         general=f"What does the reset page of {spoken} say?",
@@ -71,7 +71,7 @@ def ask_meaning(device: Device, random: Random) -> Query:
     return Query(
         kind="lookup",
         question=question,
-        reference=fault.cause,
+        reference=f"{fault.code} means that {fault.cause}.",
         gold=(document_id(device, "codes"),),
         standalone=question,
         general=f"What does the codes page of {spoken} say?",

@@ -39,8 +39,8 @@ class Muon(torch.optim.Optimizer):
         parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction, alpha=-group["lr"] * scale)
 
 
-def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
-    """The nearest matrix with singular values near one, by Newton-Schulz iteration."""
+def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
+    """The nearest matrix with singular values near one, by Newton-Schulz iteration (5 in the post; 3 cost less and do here)."""
     a, b, c = _COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix

@@ -10,7 +10,7 @@ from torch import Tensor
 from examples.smart_home.query import KINDS
 from examples.smart_home.rows import Batch
 
-_KEEP = 0.97  # of the running mean at every answer batch: about the last 30 steps count
+_KEEP = 0.95  # of a running mean at every step: about the last 20 steps count
 READING = frozenset({*KINDS, "recall"})
 
 
@@ -23,23 +23,25 @@ class Progress:
     answers: int = 0
     stage: int = 0
     stage_steps: int = 0
+    stage_tokens: int = 0
     seconds: float = 0.0
     loss: float = 0.0
     scores: dict[str, float] = field(default_factory=dict)  # exact match by tag, running mean
     curve: list[dict[str, float]] = field(default_factory=list)
 
-    def note(self, batch: Batch, logits: Tensor, loss: float) -> None:
-        """Count `batch`, whose last-layer `logits` were (answer tokens, vocabulary)."""
+    def note(self, batch: Batch, logits: Tensor, loss: float, workers: int = 1) -> None:
+        """Count `batch`, whose last-layer `logits` were (answer tokens, vocabulary), for each worker."""
         right = exact(batch, logits)
         for tag in set(batch.tags):
             hits = [hit for hit, other in zip(right, batch.tags, strict=True) if other == tag]
             now = sum(hits) / len(hits)
-            self.scores[tag] = _KEEP * self.scores.get(tag, 0.0) + (1 - _KEEP) * now
+            self.scores[tag] = _KEEP * self.scores.get(tag, now) + (1 - _KEEP) * now
         self.loss = _KEEP * self.loss + (1 - _KEEP) * loss if self.loss else loss
         self.step += 1
         self.stage_steps += 1
-        self.answers += len(batch.tags)
-        self.tokens += batch.tokens.numel()
+        self.answers += len(batch.tags) * workers
+        self.tokens += batch.tokens.numel() * workers
+        self.stage_tokens += batch.tokens.numel() * workers
 
     @property
     def reading(self) -> float:
@@ -49,13 +51,14 @@ class Progress:
     def next_stage(self) -> None:
         """Begin the next stage with empty scores."""
         self.stage += 1
-        self.stage_steps = 0
+        self.stage_steps = self.stage_tokens = 0
         self.scores = {}
 
     def mark(self) -> None:
         """Add a point to the curve."""
-        point = {"step": self.step, "tokens": self.tokens, "stage": self.stage, "seconds": round(self.seconds, 1)}
-        self.curve.append(point | {"loss": round(self.loss, 4)} | {t: round(s, 4) for t, s in self.scores.items()})
+        counts = {"step": self.step, "stage": self.stage, "tokens": self.tokens, "answers": self.answers}
+        measured = {"seconds": round(self.seconds, 1), "loss": round(self.loss, 4)}
+        self.curve.append(counts | measured | {tag: round(score, 4) for tag, score in self.scores.items()})
 
     def write(self, file: Path) -> None:
         """The curve as JSON."""

@@ -6,7 +6,7 @@ from examples.smart_home.rows import Branch, Tree
 from examples.smart_home.tokens import SPECIALS
 
 
-def recall_tree(vocabulary: int, end: int, random: Random, pairs: int = 8, asked: int = 6) -> Tree:
+def recall_tree(vocabulary: int, random: Random, pairs: int = 8, asked: int = 6) -> Tree:
     """`pairs` keys of two tokens with values of three; `asked` of the keys want their value.
 
     The first keys share their first token, so that one token of context is not enough to find them.
@@ -18,4 +18,4 @@ def recall_tree(vocabulary: int, end: int, random: Random, pairs: int = 8, asked
         keys[twin][0] = keys[twin - 1][0]
     order = random.sample(range(pairs), k=pairs)
     trunk = [token for i in order for token in (*keys[i], *values[i])]
-    return Tree(trunk, [Branch([*keys[i], *values[i], end], 2, "recall") for i in random.sample(range(pairs), k=asked)])
+    return Tree(trunk, [Branch([*keys[i], *values[i]], 2, "recall") for i in random.sample(range(pairs), k=asked)])

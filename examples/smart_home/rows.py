@@ -7,7 +7,7 @@ passages are computed once.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from os.path import commonprefix
+from itertools import takewhile
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,9 @@ from torch import Tensor
 
 from examples.smart_home.lesson import Exercise
 from examples.smart_home.tokens import END, render
+
+_WORTH_A_TRUNK = 4  # branches for which a trunk is still computed
+_LEFT_OVER = 6  # trees without room that end a batch
 
 
 class Branch(NamedTuple):
@@ -52,14 +55,19 @@ class Batch(NamedTuple):
 def grow(exercises: Sequence[Exercise], tokenizer: Tokenizer) -> Tree:
     """The tree of `exercises`."""
     prompts = [e.ids for e in tokenizer.encode_batch([render(exercise.messages) for exercise in exercises])]
-    answers = [e.ids for e in tokenizer.encode_batch([exercise.answer + END for exercise in exercises])]
-    shared = len(commonprefix(prompts)) if len(prompts) > 1 else 0
-    trunk = prompts[0][: min(shared, min(map(len, prompts)) - 1)]
+    answers = [e.ids for e in tokenizer.encode_batch([f" {exercise.answer}{END}" for exercise in exercises])]
+    trunk = _shared(prompts) if len(prompts) > 1 else []
     branches = [
         Branch(prompt[len(trunk) :] + answer, len(prompt) - len(trunk), exercise.tag)
         for exercise, prompt, answer in zip(exercises, prompts, answers, strict=True)
     ]
     return Tree(trunk, branches)
+
+
+def _shared(prompts: list[list[int]]) -> list[int]:
+    """What all `prompts` begin with, short of the whole of any."""
+    together = zip(*(prompt[:-1] for prompt in prompts), strict=False)
+    return [column[0] for column in takewhile(lambda column: len(set(column)) == 1, together)]
 
 
 def prune(tree: Tree, most: int) -> Tree:
@@ -79,8 +87,9 @@ class _Row:
     leaves: list[int] = field(default_factory=list)  # branch of each token, 0 in the trunk
     answers: list[tuple[int, int, str]] = field(default_factory=list)  # first answer token, end, tag
 
-    def room_for(self, tree: Tree) -> bool:
-        return len(self.tokens) + len(tree) <= self.time
+    @property
+    def room(self) -> int:
+        return self.time - len(self.tokens)
 
     def add(self, tree: Tree) -> None:
         group = self.groups[-1] + 1 if self.groups else 1
@@ -98,18 +107,29 @@ class _Row:
 
 
 def batches(trees: Iterable[Tree], rows: int, time: int, pad: int) -> Iterator[Batch]:
-    """Batches of `rows` full rows; a tree goes into the fullest row with room, a batch ends when one has none."""
+    """Batches of `rows` rows. A tree goes into the fullest row with room, else it is pruned to the most room;
+    when that would leave too little of several trees, the batch is done and they begin the next."""
     waiting = [_Row(time) for _ in range(rows)]
+    left: list[Tree] = []
     for tree in trees:
-        tree = prune(tree, time)
-        if len(tree) > time:
-            continue
-        fitting = [row for row in waiting if row.room_for(tree)]
-        if not fitting:
+        if not _place(tree, waiting):
+            left.append(tree)
+        if len(left) == _LEFT_OVER:
             yield _stack(waiting, pad)
             waiting = [_Row(time) for _ in range(rows)]
-            fitting = waiting
-        max(fitting, key=lambda row: len(row.tokens)).add(tree)
+            for late in left:  # one that still has no room is longer than a row
+                _place(late, waiting)
+            left = []
+
+
+def _place(tree: Tree, rows: list[_Row]) -> bool:
+    """Add as much of `tree` as the emptiest row holds to a row, if that is worth its trunk."""
+    fitted = prune(tree, max(row.room for row in rows))
+    fitting = [row for row in rows if len(fitted) <= row.room]
+    worth = len(fitted.branches) >= min(len(tree.branches), _WORTH_A_TRUNK)
+    if fitting and worth:
+        min(fitting, key=lambda row: row.room).add(fitted)
+    return bool(fitting and worth)
 
 
 def one_batch(trees: Sequence[Tree], pad: int) -> Batch:
