@@ -34,13 +34,15 @@ class Gateway:
     """One gateway process. Admission, queues and errors are its own (`Door`): Serve's would not speak the OpenAI API."""
 
     def __init__(self, config: Config, handles: Mapping[str, DeploymentHandle[Any]], keys: Keys) -> None:
-        """`handles` has the deployment of every server by its name."""
+        """`handles` has the deployment of every server by its name. Raises ConfigurationError, e.g. without an index."""
         self._metrics = Metrics()
         clients = _clients(config, handles, self._metrics)
-        self._stages = LightStages(config)
+        stages = LightStages(config)
+        if stages.needed:
+            stages.open()
         self._watch = Watch(clients, _look)
         self._flushing: asyncio.Task[None] | None = None
-        api = Api(config, Runner(config, clients, self._stages), self._stages, self._metrics, self._watch.missing)
+        api = Api(config, Runner(config, clients, stages), stages, self._metrics, self._watch.missing)
         seats = Seats("the gateway", config.gateway.max_ongoing, config.gateway.max_queued)
         self._door = Door(routes(api), keys, seats, self._metrics, self._start, self._stop)
 
@@ -49,8 +51,6 @@ class Gateway:
         return self._door
 
     async def _start(self) -> None:
-        if self._stages.needed:
-            await self._stages.get()
         self._watch.start()
         self._flushing = asyncio.create_task(self._flush())
 

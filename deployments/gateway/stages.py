@@ -25,14 +25,14 @@ class LightStages:
         """Whether some path of the configuration has light stages."""
         return any((path.preprocess, path.retrieve, path.refine) != (NONE, NONE, NONE) for path in self._config.paths)
 
-    async def get(self) -> Pipeline:
-        """The pipeline; the first call loads it, which takes seconds. Raises ConfigurationError."""
-        async with self._opening:
-            if self._pipeline is None:
-                self._pipeline = await asyncio.to_thread(self._open)
-            return self._pipeline
-
-    def _open(self) -> Pipeline:
+    def open(self) -> Pipeline:
+        """Load the pipeline now, which takes seconds. Raises ConfigurationError."""
         from deployments.pipeline import Pipeline  # imports torch
 
-        return Pipeline.open(self._config)
+        self._pipeline = Pipeline.open(self._config)
+        return self._pipeline
+
+    async def get(self) -> Pipeline:
+        """The pipeline, loaded beside the event loop if need be. Raises ConfigurationError."""
+        async with self._opening:
+            return await asyncio.to_thread(self.open) if self._pipeline is None else self._pipeline
