@@ -22,8 +22,8 @@ _REGISTRY = (
     'The {type} in the {room} has the id "{id}". It is the {name} and takes {takes}.',
     'In the {room} the {type} has the id "{id}". This {name} takes {takes}.',
 )
-_CODE = "On the {d}, {code} means that {cause}."
-_REMEDY = "On the {d}: if {cause}, {remedy}."
+_CODE = "On the {d}, {code}: {cause}."
+_REMEDY = "On the {d}, {cause}: {remedy}."
 _RESET = "To reset the {d}, {remedy}."
 
 

@@ -12,7 +12,7 @@ FAULTS_PER_DEVICE = 3
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An error code, what it means (`the pump is worn`) and what helps (`replace the valve`)."""
+    """An error code, what it means (`pump worn`) and what helps (`replace the valve`)."""
 
     code: str
     cause: str
@@ -93,7 +93,7 @@ def _make_faults(random: Random) -> tuple[Fault, ...]:
     while len(codes) < FAULTS_PER_DEVICE:
         codes[names.error_code(random)] = None
     return tuple(
-        Fault(code, f"the {part} is {random.choice(catalogue.STATES)}", _make_remedy(random))
+        Fault(code, f"{part} {random.choice(catalogue.STATES)}", _make_remedy(random))
         for code, part in zip(codes, parts, strict=True)
     )
 

@@ -71,7 +71,7 @@ def ask_meaning(device: Device, random: Random) -> Query:
     return Query(
         kind="lookup",
         question=question,
-        reference=f"{fault.code} means that {fault.cause}.",
+        reference=f"{fault.code}: {fault.cause}.",
         gold=(document_id(device, "codes"),),
         standalone=question,
         general=f"What does the codes page of {spoken} say?",

@@ -35,7 +35,7 @@ def ask_fault(device: Device, by_place: bool, random: Random) -> Query:
     return Query(
         kind="troubleshooting",
         question=question,
-        reference=f"{fault.code} means that {fault.cause}. If {fault.cause}, {fault.remedy}.",
+        reference=f"{fault.code}: {fault.cause}: {fault.remedy}.",
         gold=tuple(document_id(device, page) for page in pages),
         standalone=question,
         general=f"Which error codes and remedies does {spoken} have?",
