@@ -68,6 +68,7 @@ class ModelClient:
         self._stream: DeploymentHandle[Any] = handle.options(stream=True).stream
         self._ping: DeploymentHandle[Any] = handle.check_health
         self._unanswered: set[asyncio.Timeout] = set()
+        self._answers = 0
         self._usual_s = 0.0
 
     async def complete(self, request: GenerateRequest, until: float) -> Completion:
@@ -80,7 +81,7 @@ class ModelClient:
     async def stream(self, request: GenerateRequest, first_until: float, until: float) -> AsyncGenerator[Delta, None]:
         """The text as it comes; the first piece must be there at `first_until`. Closing it stops the engine."""
         call = self._begin(request, until)
-        await self._answered(call, first_until, self.seats.enter())
+        await self._answered(call, first_until, self.seats.enter(), first=False)
         try:
             deltas = self._deltas(call)
             async with aclosing(delayed(deltas, self.link) if self.link else deltas) as arriving:
@@ -104,6 +105,12 @@ class ModelClient:
             return False
         return True
 
+    def in_doubt(self) -> bool:
+        """Whether it is left alone, or requests wait for it and none was answered since this was last asked."""
+        silent = bool(self._unanswered) and not self._answers
+        self._answers = 0
+        return silent or self.breaker.why is not None
+
     def lost(self, why: str) -> None:
         """No replica is left: let nothing pass, and end what waits for a first word, since Ray would let it wait for ever."""
         self.breaker.open(why)
@@ -112,9 +119,12 @@ class ModelClient:
                 timer.reschedule(0)
 
     def _begin(self, request: GenerateRequest, until: float) -> _Call:
+        self._refuse_if_down()
+        return _Call(request, until)
+
+    def _refuse_if_down(self) -> None:
         if self.breaker.why is not None:
             raise self._unavailable(self.breaker.why)
-        return _Call(request, until)
 
     async def _complete_once(self, call: _Call) -> Completion:
         await self.seats.enter()
@@ -150,6 +160,7 @@ class ModelClient:
             self._traffic(size, 0)
             if self.link is not None:
                 await self.link.cross(size, "up")
+        self._refuse_if_down()  # it may have gone down while the request waited for a seat
         now = asyncio.get_running_loop().time()
         call.sent_at = now
         return replace(call.request, timeout_s=max(0.0, call.until - now))
@@ -169,9 +180,11 @@ class ModelClient:
                     return await awaited
                 self._unanswered.add(timer)
                 try:
-                    return await awaited
+                    result = await awaited
                 finally:
                     self._unanswered.discard(timer)
+                self._answers += 1
+                return result
         except TimeoutError:
             raise self._timed_out(call) from None
         except IsthmusError:

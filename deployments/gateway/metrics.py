@@ -1,8 +1,8 @@
 """Prometheus metrics of the gateway.
 
-Ray exports them on every node's metrics agent (`ray start --metrics-export-port`, found by Prometheus through
-`/tmp/ray/prom_metrics_service_discovery.json`) with the prefix `ray_`, e.g. `ray_isthmus_requests_total`. Labels are the
-path, the site and the HTTP status only: their number is bounded by the configuration.
+Ray offers them at /metrics of every node's metrics agent with the prefix `ray_`, e.g. `ray_isthmus_requests_total`. Prometheus
+finds the agents through the file `prom_metrics_service_discovery.json` in the head's temporary folder (/tmp/ray by default).
+Labels are the path, the site and the HTTP status only: their number is bounded by the configuration.
 """
 
 from __future__ import annotations

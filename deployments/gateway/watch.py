@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from deployments.gateway.client import ModelClient
@@ -11,7 +12,9 @@ from deployments.gateway.client import ModelClient
 logger = logging.getLogger("ray.serve")
 
 EVERY_S = 2.0
-"""Seconds between two looks; each costs the cluster's controller some milliseconds."""
+"""Seconds between two questions whether a server is in doubt."""
+AT_LEAST_EVERY_S = 10.0
+"""Seconds after which the cluster is looked at though nothing is in doubt: a look costs some 50 ms of processor time."""
 _PING_S = 2.0
 
 Look = Callable[[], Awaitable[Mapping[str, int]]]
@@ -24,10 +27,11 @@ class Watch:
     A request to a deployment without replicas would wait for ever, and Ray's handle does not tell how many there are.
     """
 
-    def __init__(self, clients: Sequence[ModelClient], look: Look, every_s: float = EVERY_S) -> None:
+    def __init__(self, clients: Sequence[ModelClient], look: Look, clock: Callable[[], float] = time.monotonic) -> None:
         self._clients = clients
         self._look = look
-        self._every_s = every_s
+        self._clock = clock
+        self._looked_at = float("-inf")
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -40,8 +44,12 @@ class Watch:
             self._task.cancel()
 
     async def once(self) -> None:
-        """One look at everything."""
+        """Look at everything if any server is in doubt or the last look is long ago."""
+        in_doubt = [client.in_doubt() for client in self._clients]
+        if not any(in_doubt) and self._clock() < self._looked_at + AT_LEAST_EVERY_S:
+            return
         running = await self._look()
+        self._looked_at = self._clock()
         for client in self._clients:
             client.running = running.get(client.server.deployment_name, 0)
             if client.running == 0:
@@ -60,4 +68,4 @@ class Watch:
                 await self.once()
             except Exception as error:  # the controller may restart; requests go on meanwhile
                 logger.warning("cannot look at the cluster: %s", error)
-            await asyncio.sleep(self._every_s)
+            await asyncio.sleep(EVERY_S)

@@ -172,3 +172,31 @@ async def test_the_watch_opens_and_closes_the_breaker() -> None:
     await watch.once()
     assert watch.missing() == []
     assert (await client.complete(ASK, soon())).text == "a fine answer"
+
+
+async def test_the_watch_looks_only_at_what_is_in_doubt() -> None:
+    replica, now, looks = FakeReplica(), [0.0], 0
+    client = client_of(replica)
+
+    async def look() -> dict[str, int]:
+        nonlocal looks
+        looks += 1
+        return {"small@home": 1}
+
+    watch = Watch([client], look, clock=lambda: now[0])
+    for _ in range(3):
+        await client.complete(ASK, soon())
+        await watch.once()
+    assert looks == 1  # the first; then answers came
+    replica.hang = True
+    waiting = asyncio.create_task(client.complete(ASK, soon()))
+    await until(lambda: len(replica.requests) == 4)
+    await watch.once()
+    assert looks == 2  # a request waits, and nothing was answered since
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await watch.once()
+    assert looks == 2
+    now[0] = 11.0
+    await watch.once()
+    assert looks == 3
