@@ -36,10 +36,10 @@ def check(config: Configuration = None, as_json: Json = False) -> None:
 
 def _print(findings: list[Finding]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table("what", "state", "detail")
+    table = Table("what", "state", Column("detail", overflow="fold"))
     for finding in findings:
         table.add_row(finding.name, Text(finding.level, COLOURS[finding.level]), Text(finding.detail))
     Console().print(table)

@@ -13,13 +13,20 @@ from cluster.servers import Server
 from deployments.models.base import Engine
 from deployments.models.echo import EchoEngine
 from deployments.models.llama_cpp import LlamaCppEngine
-from deployments.models.remote import RemoteEngine
 from deployments.models.vllm import VllmEngine
 from deployments.registry import Registry
 
+
+def _remote(name: str, site: str, config: Any) -> Engine:
+    """The openai package takes a second of processor time, which every replica of every engine would spend at its start."""
+    from deployments.models.remote import RemoteEngine
+
+    return RemoteEngine(name, site, config)
+
+
 ENGINES: Registry[Callable[[str, str, Any], Engine]] = Registry(
     "models.engine",
-    {"llama_cpp": LlamaCppEngine, "vllm": VllmEngine, "remote": RemoteEngine, "echo": EchoEngine},
+    {"llama_cpp": LlamaCppEngine, "vllm": VllmEngine, "remote": _remote, "echo": EchoEngine},
 )
 
 

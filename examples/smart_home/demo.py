@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cluster.cli.index import build
 from cluster.cli.progress import Progress
@@ -72,7 +72,8 @@ def main() -> int:
     if arguments.json:
         print(json.dumps([asdict(answer) for answer in answers], ensure_ascii=False, indent=2))
     else:
-        Console().print(_table(answers))
+        console = Console()
+        console.print(_table(answers), width=None if console.is_terminal else 150)
     return 0
 
 
@@ -138,7 +139,8 @@ def _ask_live(client: httpx.Client, body: dict[str, Any]) -> tuple[str, dict[str
 
 
 def _table(answers: list[Answer]) -> Table:
-    table = Table("question", "answer", "reference", "path", "site", "seconds", title="The home answers", show_lines=True)
+    path = Column("path", overflow="fold")
+    table = Table("question", "answer", "reference", path, "site", "seconds", title="The home answers", show_lines=True)
     for a in answers:
         table.add_row(a.question, a.answer, a.reference, a.path, a.site, f"{a.seconds:.2f}")
     return table
