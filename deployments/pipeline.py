@@ -36,6 +36,8 @@ class Prompt:
 
     messages: tuple[Message, ...]
     """The dialogue to put to the answering model, with the passages in it."""
+    dialogue: tuple[Message, ...]
+    """The same without the passages."""
     passages: tuple[Passage, ...]
     """The passages in the messages, in the order of their numbers there: the sources of the answer."""
     reports: tuple[StageReport, ...]
@@ -83,7 +85,7 @@ class Pipeline:
             passages = await self._compute("refine", path.refine, partial(self._refine, path, prepared, passages), reports)
         asked = prompts.replace_question(dialogue, prepared.question)
         messages = prompts.answer(asked, [passage.text for passage in passages])
-        return Prompt(tuple(messages), tuple(passages), tuple(reports))
+        return Prompt(tuple(messages), tuple(asked), tuple(passages), tuple(reports))
 
     async def embed(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors of `texts`, shape (texts, dimension), computed off the event loop."""

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from cluster.config import Config
 from deployments.gateway.client import ModelClient
+from deployments.gateway.fit import Prepared, fitting
 from deployments.gateway.job import Answer, Job
 from deployments.gateway.stages import LightStages
-from deployments.messages import Completion, Delta, FinishReason, GenerateRequest, Passage, Sampling, StageReport
+from deployments.messages import Completion, Delta, FinishReason, GenerateRequest, Sampling, StageReport
 from deployments.prompts import Message
 from policies.errors import DeadlineExceeded, EngineFailed, EngineUnavailable, Overloaded, ServiceError
 from policies.types import NONE, Path
@@ -20,15 +22,6 @@ from policies.types import NONE, Path
 T = TypeVar("T")
 _FIRST_SHARE = 0.7
 """Share of the remaining time that a server may take while another could still answer: the last one needs time too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What the light stages made of a job for one path."""
-
-    messages: tuple[Message, ...]
-    passages: tuple[Passage, ...] = ()
-    reports: tuple[StageReport, ...] = ()
 
 
 @dataclass(slots=True)
@@ -72,9 +65,8 @@ class Runner:
         async def attempt(trial: Trial, reason: str) -> Answer:
             prepared = await self._prepare(job, trial)
             if job.slo.max_ttft_s is None:
-                completion = await trial.client.complete(_request(job, trial, prepared), trial.until)
-                return self._answer(job, trial, prepared, completion, reason, None)
-            return await self.collect(job, await self._open(job, trial, prepared, reason))
+                return await fitting(prepared, partial(self._complete, job, trial, reason))
+            return await self.collect(job, await fitting(prepared, partial(self._open, job, trial, reason)))
 
         return await self._first_that_works(job, attempt)
 
@@ -82,7 +74,7 @@ class Runner:
         """The answer as a stream, once its first piece is there. Raises as `complete` does."""
 
         async def attempt(trial: Trial, reason: str) -> Opened:
-            return await self._open(job, trial, await self._prepare(job, trial), reason)
+            return await fitting(await self._prepare(job, trial), partial(self._open, job, trial, reason))
 
         return await self._first_that_works(job, attempt)
 
@@ -132,7 +124,11 @@ class Runner:
         trial.first_until = now + share * (job.deadline.first_token_at - now)
         trial.until = now + share * (job.deadline.at - now)
 
-    async def _open(self, job: Job, trial: Trial, prepared: Prepared, reason: str) -> Opened:
+    async def _complete(self, job: Job, trial: Trial, reason: str, prepared: Prepared) -> Answer:
+        completion = await trial.client.complete(_request(job, trial, prepared), trial.until)
+        return self._answer(job, trial, prepared, completion, reason, None)
+
+    async def _open(self, job: Job, trial: Trial, reason: str, prepared: Prepared) -> Opened:
         deltas = trial.client.stream(_request(job, trial, prepared), trial.first_until, job.deadline.at)
         try:
             first = await anext(deltas)
@@ -153,7 +149,7 @@ class Runner:
         pipeline = await self._stages.get()
         async with asyncio.timeout_at(trial.first_until):
             prompt = await pipeline.prepare(path, job.messages, ask)
-        return Prepared(prompt.messages, prompt.passages, prompt.reports)
+        return Prepared(prompt.messages, prompt.dialogue, prompt.passages, prompt.reports)
 
     async def _ask(self, job: Job, messages: tuple[Message, ...], until: float) -> Completion:
         """Put a preprocessor's question to the configured model, at the first site where it answers."""

@@ -13,7 +13,10 @@ from deployments.gateway.deadline import Deadline
 from deployments.gateway.job import Job
 from deployments.gateway.runner import Runner
 from deployments.gateway.stages import LightStages
-from deployments.messages import Sampling
+from deployments.messages import Passage, Sampling, StageReport
+from deployments.pipeline import Prompt
+from deployments.preprocess import Ask
+from deployments.prompts import Message
 from policies.errors import ContextTooLong, DeadlineExceeded, EngineFailed, EngineUnavailable, Overloaded
 from policies.types import Decision, Path, Slo
 from tests.unit.gateway.fakes import FakeReplica, client_of
@@ -126,6 +129,43 @@ async def test_the_record_has_the_account() -> None:
 async def test_a_path_of_a_model_without_server_is_told() -> None:
     with pytest.raises(EngineUnavailable, match="no server"):
         await runner([]).complete(job())
+
+
+class FakeStages:
+    """A pipeline that rewrites with the model it is given and finds one passage."""
+
+    async def get(self) -> "FakeStages":
+        return self
+
+    async def prepare(self, path: Path, dialogue: Sequence[Message], ask: Ask) -> Prompt:
+        rewritten = await ask(dialogue)
+        passage = Passage("p1", "Manual", "The lamp is on.", 0.9, "manual.md")
+        report = StageReport(
+            "preprocess", path.preprocess, "home", 0.1, cost_usd=rewritten.report.cost_usd, energy_source="measured"
+        )
+        return Prompt(({"role": "user", "content": rewritten.text},), tuple(dialogue), (passage,), (report,))
+
+
+async def test_a_path_with_stages_asks_the_preprocess_model_and_names_its_sources() -> None:
+    small, large = FakeReplica("which lamp is on?"), FakeReplica("the lamp in the hall")
+    clients = [client_of(small, "small"), client_of(large, "large", "cloud", "cloud")]
+    staged = Path("rewrite", "bm25@1", "none", "large")
+    this = job(Decision(staged, "named by the caller"))
+    answer = await Runner(CONFIG, clients, FakeStages()).complete(this)  # type: ignore[arg-type]
+    assert answer.text == "the lamp in the hall"
+    assert large.requests[0].messages == ({"role": "user", "content": "which lamp is on?"},)
+    record = answer.record(this)
+    assert record["sources"] == [{"title": "Manual", "source": "manual.md", "passage_id": "p1", "score": 0.9}]
+    assert [stage["stage"] for stage in record["measured"]["stages"]] == ["preprocess", "generate"]
+    assert record["measured"]["cost_usd"] == 1.0
+    assert record["measured"]["energy_source"] == "modelled"  # a part of it is
+
+
+async def test_a_late_preprocess_model_ends_in_time() -> None:
+    clients = [client_of(FakeReplica(hang=True), "small"), client_of(FakeReplica(), "large", "cloud", "cloud")]
+    this = job(Decision(Path("rewrite", "none", "none", "large"), "named by the caller"), limit_s=0.05)
+    with pytest.raises(DeadlineExceeded):
+        await Runner(CONFIG, clients, FakeStages()).complete(this)  # type: ignore[arg-type]
 
 
 def test_auto_is_the_default_and_then_the_edge() -> None:
