@@ -4,6 +4,7 @@ In the phrases `{v}` is the value with its unit and `{d}` the device. A statemen
 has the telling word right before the value: small models bind neighbours, hardly words ten tokens apart.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -41,7 +42,7 @@ class Attribute:
         return f"{random.randint(self.low, self.high)} {self.unit}"
 
 
-_PATTERNS = {
+_PATTERNS: dict[str, Callable[[Random], str]] = {
     "pairing": lambda random: names.digits(random, 4),
     "part": names.part_number,
     "phone": lambda random: f"0800 {names.digits(random, 4)}",

@@ -1,6 +1,6 @@
 """Curves as an SVG file, without a plotting library."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _WIDTH, _HEIGHT, _MARGIN = 720, 300, 46
@@ -9,7 +9,7 @@ _COLOURS = ("#1f6feb", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#57606a")
 Points = Sequence[tuple[float, float]]
 
 
-def draw_curves(file: Path, title: str, across: str, curves: dict[str, Points], top: float) -> None:
+def draw_curves(file: Path, title: str, across: str, curves: Mapping[str, Points], top: float) -> None:
     """Lines named by `curves` over a common axis `across`; the vertical axis runs from 0 to `top`."""
     right = max((x for points in curves.values() for x, _ in points), default=1.0)
     parts = [_frame(title, across, right, top)]

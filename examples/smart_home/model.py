@@ -7,6 +7,7 @@ questions over the same passages, and logits are computed only where an answer i
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -131,6 +132,14 @@ class Llama(nn.Module):
                 logits.append(self.exits[str(depth)](_pick(x, read)))
         logits.append(self.norm(_pick(x, read)) @ self.embed_tokens.weight.T)
         return logits
+
+    def blocks(self) -> list[Layer]:
+        """The layers, lowest first."""
+        return [cast(Layer, layer) for layer in self.layers]
+
+    def leaves(self) -> list[Exit]:
+        """The early exits, lowest first."""
+        return [cast(Exit, self.exits[str(depth)]) for depth in self.shape.exits]
 
     def parameter_count(self) -> int:
         """Parameters without the exits, which an ordinary server never loads."""

@@ -26,14 +26,14 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, group)
+                    self._update(parameter, parameter.grad, group)
 
-    def _update(self, parameter: Tensor, group: dict[str, float]) -> None:
+    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, float]) -> None:
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-        looked_ahead = parameter.grad.lerp(momentum, group["momentum"])  # Nesterov
+        momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        looked_ahead = gradient.lerp(momentum, group["momentum"])  # Nesterov
         direction = orthogonalise(looked_ahead)
         scale = 0.2 * max(parameter.shape) ** 0.5
         parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction, alpha=-group["lr"] * scale)
@@ -48,4 +48,5 @@ def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    result: Tensor = x.T if tall else x
+    return result

@@ -5,7 +5,10 @@ A model that has never seen a name must read what a passage says about it.
 
 from random import Random
 
-_ONSETS = ["b", "br", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pl", "r", "s", "st", "t", "tr", "v", "w", "z"]
+_ONSETS = (
+    "b", "br", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pl",
+    "r", "s", "st", "t", "tr", "v", "w", "z",
+)  # fmt: skip
 _VOWELS = ["a", "e", "i", "o", "u", "a", "e", "i", "o", "u", "ai", "ou"]
 _CODAS = ["", "l", "m", "n", "r", "s", "x", "k", "nd", "st"]
 _CAPITALS = "ABCDEFGHKLMNPQRSTVWXZ"

@@ -146,7 +146,10 @@ def _stack(rows: list[_Row], pad: int) -> Batch:
     time = rows[0].time
     tokens = torch.full((len(rows), time), pad)
     positions, groups, leaves = (torch.zeros(len(rows), time, dtype=torch.long) for _ in range(3))
-    read, target, answer, tags = [], [], [], []
+    read: list[int] = []
+    target: list[int] = []
+    answer: list[int] = []
+    tags: list[str] = []
     for number, row in enumerate(rows):
         length = len(row.tokens)
         tokens[number, :length] = torch.tensor(row.tokens)

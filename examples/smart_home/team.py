@@ -29,6 +29,7 @@ class Team:
         flat = torch.cat([*(g.reshape(-1) for g in gradients), raised])
         dist.all_reduce(flat)
         flat[:-1] /= self.size
-        for gradient, mean in zip(gradients, flat[:-1].split([g.numel() for g in gradients]), strict=True):
+        means = torch.split(flat[:-1], [g.numel() for g in gradients])
+        for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
         return bool(flat[-1] > 0)

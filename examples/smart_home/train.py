@@ -6,6 +6,7 @@ resumed from the checkpoint in `--work` when there is one.
 """
 
 import argparse
+import multiprocessing
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -44,7 +45,12 @@ def main() -> None:
     if arguments.workers == 1:
         _work(0, arguments, meeting)
     else:
-        torch.multiprocessing.spawn(_work, (arguments, meeting), nprocs=arguments.workers)
+        start = multiprocessing.get_context("spawn").Process
+        workers = [start(target=_work, args=(rank, arguments, meeting), daemon=True) for rank in range(arguments.workers)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
 
 
 def _work(rank: int, arguments: argparse.Namespace, meeting: Path) -> None:
@@ -75,7 +81,7 @@ class Run:
         self.shape = getattr(shapes, arguments.model.upper())
         self.model = Llama(self.shape)
         if arguments.compile:
-            for layer in self.model.layers:
+            for layer in self.model.blocks():
                 layer.compile(dynamic=False)
         self.file = arguments.work / f"{arguments.model}.pt"
         self.progress = Progress()
@@ -128,7 +134,7 @@ class Run:
         stage, saved, learned = STAGES[self.progress.stage], time.monotonic(), False
         seed = (self.arguments.seed * 1_000_000 + self.progress.step) * 100 + self.team.rank
         stream = trees(stage, self.tokenizer, seed)
-        for batch in batches(stream, stage.rows, stage.time, self.tokenizer.token_to_id(PAD)):
+        for batch in batches(stream, stage.rows, stage.time, pad=self.tokenizer.encode(PAD).ids[0]):
             began = time.monotonic()
             leave = self._step(batch, learned)
             self.progress.seconds += time.monotonic() - began
@@ -158,7 +164,7 @@ class Run:
         logits = self.model(batch.tokens, batch.positions, batch.mask, batch.read)
         weights = shapes.EXIT_WEIGHTS[-len(logits) :]
         losses = [w * F.cross_entropy(out, batch.target) for w, out in zip(weights, logits, strict=True)]
-        torch.stack(losses).sum().backward()
+        torch.autograd.backward(torch.stack(losses).sum())
         leave = self.team.average(self.model, learned)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         rate = self._rate()
