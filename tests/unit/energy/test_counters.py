@@ -55,7 +55,9 @@ def test_counters_that_may_not_be_read_are_not_used(tmp_path: Path):
     assert RaplZone.all(tmp_path) == []
 
 
-def test_work_on_a_gpu_without_a_counter_is_modelled_even_where_the_processor_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_work_on_a_gpu_without_a_counter_is_modelled_even_where_the_processor_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     write_zone(tmp_path, "intel-rapl:0", "package-0", 0)
     monkeypatch.setitem(__import__("sys").modules, "pynvml", None)
     assert MachineCounter.find(gpus=1.0, powercap=tmp_path) is None
