@@ -76,6 +76,9 @@ def _pieces(reference: str) -> list[str]:
     if reference.startswith("{"):
         action = json.loads(reference)
         return [action["device"], *([str(action["value"])] if "value" in action else [])]
+    if reference.count(": ") == 2:  # what a code means, and what helps against that
+        code, cause, remedy = reference.removesuffix(".").split(": ")
+        return [f"{code}: {cause}", f"{cause}: {remedy}"]
     sentences = re.split(r"(?<=\.) (?=[A-Z])", reference)
     return [re.sub(r"^(It is the|The) ", "", sentence).removesuffix(".") for sentence in sentences]
 
