@@ -23,10 +23,11 @@ from deployments.gateway.decisions import Decisions
 from deployments.gateway.job import Answer, Job
 from deployments.gateway.metrics import Metrics
 from deployments.gateway.requests import ChatBody, CompletionBody, EmbeddingBody, GenerateBody
-from deployments.gateway.runner import Opened, Runner
+from deployments.gateway.runner import Runner
 from deployments.gateway.shapes import Shape
 from deployments.gateway.slo import read_slo
 from deployments.gateway.stages import LightStages
+from deployments.gateway.trial import Opened
 from deployments.gateway.visit import Visit
 from deployments.messages import Sampling
 from deployments.prompts import Message
@@ -166,6 +167,7 @@ class Api:
             first = True
             async with aclosing(opened.deltas) as deltas:
                 async for delta in deltas:
+                    opened.text.append(delta.text)
                     if delta.finish_reason is None:
                         yield replies.event(shape.piece(delta.text, None, first=first))
                         first = False

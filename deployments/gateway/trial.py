@@ -1,0 +1,45 @@
+"""One server's try at a job, and the stream it may become."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from deployments.gateway.client import ModelClient
+from deployments.gateway.fit import Prepared
+from deployments.messages import Completion, Delta
+from policies.errors import EngineFailed
+from policies.types import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One server that may answer a job, by one path. Times are on the event loop's clock."""
+
+    path: Path
+    client: ModelClient
+    reason: str
+    """Why this path and this server."""
+    first_until: float
+    """When its first word must be there."""
+    until: float
+    """When its answer must be complete, if it comes in one piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream whose first piece is there: from here on the answer is this server's, whatever happens."""
+
+    trial: Trial
+    prepared: Prepared
+    ttft_s: float
+    deltas: AsyncGenerator[Delta, None]
+    """All pieces, the first one included."""
+    text: list[str] = field(default_factory=list)
+    """What has been read of it."""
+
+    def completion(self, last: Delta) -> Completion:
+        """The whole answer, once its `last` piece has come. Raises EngineFailed if that has no account."""
+        if last.finish_reason is None or last.report is None:
+            raise EngineFailed(self.trial.client.server.model, "its stream ended without a report")
+        return Completion("".join(self.text), last.finish_reason, last.report)
