@@ -11,7 +11,7 @@ from examples.smart_home.model import Llama, Shape
 from examples.smart_home.tokens import learn
 
 CONTEXT_TOKENS = 512
-TEXTS = ("The lamp in the hall is on.", "Turn the heating down at night, please.", "Grüße – 灯がついている 🙂")
+TEXTS = ("The lamp in the hall is on.", "Turn the heating down at night, please.", "Grüße – 灯がついている 🙂")  # noqa: RUF001
 
 
 def write_tiny_gguf(file: Path) -> Path:

@@ -133,8 +133,7 @@ def _draw(name: str, curve: list[dict[str, float]]) -> None:
     loss = {"loss": [(x, point["loss"]) for x, point in zip(millions, curve, strict=True)]}
     draw_curves(MODELS / name / "loss.svg", f"{name}: loss on answer tokens", across, loss, top=3.0)
     kinds = {
-        kind: [(x, point[kind]) for x, point in zip(millions, curve, strict=True) if kind in point]
-        for kind in sorted(READING)
+        kind: [(x, point[kind]) for x, point in zip(millions, curve, strict=True) if kind in point] for kind in sorted(READING)
     }
     draw_curves(MODELS / name / "exact.svg", f"{name}: exact match while training", across, kinds, top=1.0)
 

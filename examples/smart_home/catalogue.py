@@ -24,16 +24,10 @@ _TEMPERATURE = Setting(
 _BRIGHTNESS = Setting(
     "brightness", 10, 99, ("Set {d} to {n} percent", "Dim {d} to {n} percent", "Put {d} at {n} percent brightness")
 )
-_VOLUME = Setting(
-    "volume", 10, 60, ("Set {d} to volume {n}", "Turn the volume of {d} to {n}", "Play at volume {n} on {d}")
-)
-_TIMER = Setting(
-    "timer", 10, 90, ("Set {d} for {n} minutes", "Start a timer of {n} minutes on {d}", "Run {d} for {n} minutes")
-)
+_VOLUME = Setting("volume", 10, 60, ("Set {d} to volume {n}", "Turn the volume of {d} to {n}", "Play at volume {n} on {d}"))
+_TIMER = Setting("timer", 10, 90, ("Set {d} for {n} minutes", "Start a timer of {n} minutes on {d}", "Run {d} for {n} minutes"))
 _SPEED = Setting("speed", 10, 99, ("Set {d} to speed {n}", "Run {d} at speed {n}", "Bring {d} to speed {n}"))
-_POSITION = Setting(
-    "position", 10, 99, ("Move {d} to {n} percent", "Set {d} to position {n}", "Bring {d} to {n} percent")
-)
+_POSITION = Setting("position", 10, 99, ("Move {d} to {n} percent", "Set {d} to position {n}", "Bring {d} to {n} percent"))
 
 # action -> how people ask for it
 ACTIONS: dict[str, tuple[str, ...]] = {

@@ -57,9 +57,7 @@ def _manual(device: Device, random: Random) -> list[Document]:
     pages["reset"] = _RESET.format(d=device.full_name, remedy=device.reset)
     pages["codes"] = _codes(device)
     pages["remedies"] = _remedies(device, random)
-    return [
-        Document(document_id(device, page), f"{device.full_name}: {page}", text) for page, text in pages.items()
-    ]
+    return [Document(document_id(device, page), f"{device.full_name}: {page}", text) for page, text in pages.items()]
 
 
 def _registry(device: Device, random: Random) -> str:

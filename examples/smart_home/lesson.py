@@ -6,6 +6,7 @@ from random import Random
 from deployments import prompts
 from deployments.prompts import Message
 from examples.smart_home.ask import ask
+from examples.smart_home.commands import ask_house
 from examples.smart_home.documents import document_id, house_rules
 from examples.smart_home.home import Home
 from examples.smart_home.pages import ask_absent, follow_ups_over, open_pages, questions_over
@@ -15,7 +16,7 @@ from examples.smart_home.troubleshooting import ask_rule
 _MOST_QUESTIONS = 8
 _WORDINGS = 3  # rounds of questions over the same passages, each worded anew
 _HISTORY_SHARE = 0.25  # of the lessons continue a dialogue
-_RULE_SHARE = 0.08  # of the lessons with room for it hold a house rule
+_RULE_SHARE = 0.08  # of the lessons ask what is the same in every home, with or without its page
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,7 @@ class Exercise:
     tag: str
 
 
-def lesson(
-    home: Home, documents: dict[str, str], passages: int, random: Random, absent_share: float = 0.6
-) -> list[Exercise]:
+def lesson(home: Home, documents: dict[str, str], passages: int, random: Random, absent_share: float = 0.6) -> list[Exercise]:
     """Exercises over `passages` passages; all share the system prompt, the history and the passages.
 
     `absent_share` of the lessons hold one question that no passage answers.
@@ -41,9 +40,10 @@ def lesson(
     queries = [query for _ in range(_WORDINGS) for query in questions_over(opened, random)]
     queries = follow_ups[:4] + random.sample(queries, k=min(len(queries), _MOST_QUESTIONS - len(follow_ups[:4])))
     absent = [ask_absent(home, opened, random)] if not queries or random.random() < absent_share else []
-    if passages > 2 and random.random() < _RULE_SHARE:
-        texts.insert(random.randrange(len(texts)), random.choice(house_rules()).text)
-        queries.append(ask_rule(random))
+    if random.random() < _RULE_SHARE:
+        texts[:0] = [random.choice(house_rules()).text] if passages > 1 else []
+        random.shuffle(texts)
+        queries += [ask_rule(random), ask_house(random)]
     exercises = [_exercise(query, query.reference, query.kind, history, texts) for query in queries]
     exercises += [_exercise(query, NOT_STATED, "absent", history, texts) for query in absent]
     random.shuffle(exercises)  # a row may have room for the first few only
@@ -55,9 +55,7 @@ def instructions(home: Home, count: int, random: Random) -> list[Exercise]:
     return [_instruction(ask(home, random.choice(KINDS), random), random) for _ in range(count)]
 
 
-def _exercise(
-    query: Query, answer: str, tag: str, history: tuple[Message, ...], passages: list[str]
-) -> Exercise:
+def _exercise(query: Query, answer: str, tag: str, history: tuple[Message, ...], passages: list[str]) -> Exercise:
     return Exercise(prompts.answer(replace(query, history=history).messages, passages), answer, tag)
 
 

@@ -15,9 +15,7 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # the post's: steepest at zero, singu
 class Muon(torch.optim.Optimizer):
     """For 2-D weights. The step's root-mean-square is `0.2 * lr`, near AdamW's (arXiv 2502.16982)."""
 
-    def __init__(
-        self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
-    ) -> None:
+    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

@@ -161,9 +161,7 @@ def _stack(rows: list[_Row], pad: int) -> Batch:
             target += row.tokens[start:end]
             answer += [len(tags)] * (end - start)
             tags.append(tag)
-    return Batch(
-        tokens, positions, _mask(groups, leaves), torch.tensor(read), torch.tensor(target), torch.tensor(answer), tags
-    )
+    return Batch(tokens, positions, _mask(groups, leaves), torch.tensor(read), torch.tensor(target), torch.tensor(answer), tags)
 
 
 def _mask(groups: Tensor, leaves: Tensor) -> Tensor:
@@ -173,5 +171,3 @@ def _mask(groups: Tensor, leaves: Tensor) -> Tensor:
     branch = (leaves[:, None, :] == 0) | (leaves[:, :, None] == leaves[:, None, :])
     earlier = torch.ones(time, time, dtype=torch.bool).tril()
     return (tree & branch & earlier)[:, None]
-
-
