@@ -75,7 +75,7 @@ def configuration(http: int, ray: int, dashboard: int) -> dict[str, object]:
         # 60 words a passage: five of them fit into the small models' context, as their tokens are short
         "documents": {"folder": "documents", "index": "index", "chunk_words": 60},
         "models": {
-            "edge": {"engine": "llama_cpp", "tier": "edge", "path": str(MODELS / "edge.gguf"), "context_tokens": 2048},
+            "edge": {"engine": "llama_cpp", "tier": "edge", "path": str(MODELS / "edge/edge.gguf"), "context_tokens": 2048},
             "cloud": {"engine": "vllm", "tier": "cloud", "path": str(MODELS / "cloud"), "context_tokens": 2048},
         },
         "stages": {"retrieve": [RETRIEVE]},
