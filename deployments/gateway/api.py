@@ -155,19 +155,17 @@ class Api:
         except ServiceError as error:
             self._note_failure(job, error)
             raise
-        shape.model, visit.path, visit.site = opened.trial.path.name, opened.trial.path.name, opened.trial.client.server.site
+        path, visit.site = opened.trial.path, opened.trial.client.server.site
+        shape.model = visit.path = path.name
         include_usage = body.stream_options is not None and body.stream_options.include_usage
-        return replies.Events(
-            self._events(visit, shape, opened, include_usage), _headers(job, opened.trial.path, opened.trial.client.server.site)
-        )
+        return replies.Events(self._events(visit, shape, opened, include_usage), opened.rest, _headers(job, path, visit.site))
 
     async def _events(self, visit: Visit, shape: Shape, opened: Opened, include_usage: bool) -> AsyncGenerator[bytes, None]:
         """The rest of the story after the status line: an error can only be told as an event."""
         try:
             first = True
-            async with aclosing(opened.deltas) as deltas:
+            async with aclosing(opened.deltas()) as deltas:
                 async for delta in deltas:
-                    opened.text.append(delta.text)
                     if delta.finish_reason is None:
                         yield replies.event(shape.piece(delta.text, None, first=first))
                         first = False

@@ -30,16 +30,19 @@ class Json(Response):
 
 
 class Events(Response):
-    """Server-sent events; `chunks` are whole events, closed whatever happens: a caller who leaves stops the engine."""
+    """Server-sent events. Both generators are closed whatever happens: a caller who leaves stops the engine."""
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, chunks: AsyncGenerator[bytes, None], source: AsyncGenerator[Any, None], headers: Mapping[str, str]
+    ) -> None:
+        """`chunks` are whole events; they cannot close their `source` if the caller leaves before the first."""
         super().__init__(None, 200, {**headers, "cache-control": "no-store"}, "text/event-stream")
         del self.headers["content-length"]
-        self._chunks = chunks
+        self._chunks, self._source = chunks, source
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send every chunk as soon as it is there."""
-        async with aclosing(self._chunks) as chunks:
+        async with aclosing(self._source), aclosing(self._chunks) as chunks:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async for chunk in chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})

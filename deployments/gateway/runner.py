@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
@@ -58,9 +58,8 @@ class Runner:
         return _answer(job, opened.trial, opened.prepared, opened.completion(last), opened.ttft_s)
 
     async def _collect(self, job: Job, opened: Opened) -> Answer:
-        async with aclosing(opened.deltas) as deltas:
+        async with aclosing(opened.deltas()) as deltas:
             async for delta in deltas:
-                opened.text.append(delta.text)
                 if delta.finish_reason is not None:
                     return self.close(job, opened, delta)
         raise EngineFailed(opened.trial.client.server.model, "its stream ended without a finish reason")
@@ -103,7 +102,7 @@ class Runner:
         except BaseException:
             await deltas.aclose()
             raise
-        return Opened(trial, prepared, _now() - job.deadline.arrived_at, _with_first(first, deltas))
+        return Opened(trial, prepared, _now() - job.deadline.arrived_at, first, deltas)
 
     async def _prepare(self, job: Job, trial: Trial) -> Prepared:
         path = trial.path
@@ -139,13 +138,6 @@ def _trial(job: Job, path: Path, client: ModelClient, reason: str, *, is_last: b
 
 def _request(job: Job, trial: Trial, prepared: Prepared) -> GenerateRequest:
     return GenerateRequest(job.decision_id, job.sampling_for(trial.client.model), prepared.messages, job.prompt)
-
-
-async def _with_first(first: Delta, deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:
-    async with aclosing(deltas):
-        yield first
-        async for delta in deltas:
-            yield delta
 
 
 def _answer(job: Job, trial: Trial, prepared: Prepared, completion: Completion, ttft_s: float | None) -> Answer:

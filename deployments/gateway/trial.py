@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from deployments.gateway.client import ModelClient
@@ -33,10 +34,20 @@ class Opened:
     trial: Trial
     prepared: Prepared
     ttft_s: float
-    deltas: AsyncGenerator[Delta, None]
-    """All pieces, the first one included."""
+    first: Delta
+    rest: AsyncGenerator[Delta, None]
+    """What follows `first`; closing it stops the engine."""
     text: list[str] = field(default_factory=list)
     """What has been read of it."""
+
+    async def deltas(self) -> AsyncGenerator[Delta, None]:
+        """All pieces; closes `rest` at its end."""
+        async with aclosing(self.rest):
+            self.text.append(self.first.text)
+            yield self.first
+            async for delta in self.rest:
+                self.text.append(delta.text)
+                yield delta
 
     def completion(self, last: Delta) -> Completion:
         """The whole answer, once its `last` piece has come. Raises EngineFailed if that has no account."""

@@ -110,6 +110,23 @@ async def test_a_stream_that_breaks_ends_with_an_error_event() -> None:
     assert kept.json()["error"] == error["error"]
 
 
+async def test_a_caller_who_leaves_before_the_first_byte_stops_the_engine() -> None:
+    service = Service(FakeReplica("one two three"))
+    body = json.dumps(HELLO | {"stream": True}).encode()
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def gone(message: Any) -> None:
+        raise asyncio.CancelledError
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
+    with pytest.raises(asyncio.CancelledError):
+        await service.door(scope, receive, gone)
+    assert service.replica.cancelled == 1
+    assert service.metrics.requests[-1][2] == 499
+
+
 async def test_a_plain_completion_has_text() -> None:
     service = Service(FakeReplica("a fine answer"))
     response = await service.post("/v1/completions", json={"model": "small", "prompt": "once"})

@@ -104,9 +104,10 @@ async def test_a_stream_that_fails_after_its_first_word_is_not_begun_again() -> 
     large, small = FakeReplica("one two", fault=ValueError("tired"), fault_at=1), FakeReplica("from home")
     system = pair(large, small)
     opened = await system.open(job())
-    assert (await anext(opened.deltas)).text == "one"
+    deltas = opened.deltas()
+    assert (await anext(deltas)).text == "one"
     with pytest.raises(EngineFailed, match="tired"):
-        await anext(opened.deltas)
+        await anext(deltas)
     assert small.requests == []
 
 
