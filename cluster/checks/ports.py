@@ -16,6 +16,7 @@ from cluster.nodes import state
 def check_ports(config: Config, file: FilePath) -> Iterator[Finding]:
     """The gateway's, the Ray head's and the dashboard's. HAProxy's own and those of the nodes are chosen among free ones."""
     if config.cluster.address:
+        yield _joinable(config.cluster.address)
         return
     running = state.read(file)
     if running is not None:
@@ -28,6 +29,18 @@ def check_ports(config: Config, file: FilePath) -> Iterator[Finding]:
         ("cluster.dashboard_port", "127.0.0.1", cluster.dashboard_port),
     ):
         yield _port(key, host, port)
+
+
+def _joinable(address: str) -> Finding:
+    """Ray itself would try for minutes before it said so."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return blocked("cluster.address", f"{address!r} is not HOST:PORT; give the address of the Ray head, like 10.0.0.7:6379.")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        return blocked("cluster.address", f"nobody answers at {address} ({error}); start that Ray cluster, or leave the key out.")
+    return ok("cluster.address", f"{address} answers")
 
 
 def _port(key: str, host: str, port: int) -> Finding:

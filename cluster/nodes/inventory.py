@@ -101,7 +101,7 @@ def _get(url: str, token: FilePath | None) -> dict[str, Any]:
             f"Ray's dashboard answered {error.code} at {url}; is it that of this cluster, and is its token set?"
         ) from None
     except (OSError, ValueError) as error:
-        raise IsthmusError(f"Ray's dashboard does not answer at {url} ({error}).") from None
+        raise IsthmusError(f"Ray's dashboard does not answer at {url} ({error}); is it open to this machine?") from None
 
 
 def _first_line(file: FilePath | str | None) -> str:

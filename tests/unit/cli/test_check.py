@@ -60,6 +60,15 @@ def test_port_in_use(blocked: Any, key: str) -> None:
     assert f"choose another {key}" in found[key]
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:PORT", "head", "head:x"])
+def test_a_cluster_to_join_that_is_not_there(blocked: Any, address: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert blocked(f"{ECHO}cluster: {{address: '127.0.0.1:{port}'}}\n", with_ports=False) == {}
+    found = blocked(f"{ECHO}cluster: {{address: '{address.replace('PORT', str(port))}'}}\n", with_ports=False)
+    assert list(found) == ["cluster.address"]
+
+
 def test_missing_gguf(blocked: Any, tmp_path: Path) -> None:
     found = blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n")
     assert found["models.edge.path"] == f"there is no file {tmp_path}/a.gguf; put a GGUF file there or name another."
