@@ -18,6 +18,9 @@ from deployments.messages import GenerateRequest, Sampling
 from deployments.models.vllm import VllmEngine, environment
 from policies.errors import ConfigurationError, ContextTooLong, EngineUnavailable, InvalidRequest
 
+# vLLM leaves its zmq context to the garbage collector, which complains when the last test of the module is over.
+LEFT_OPEN = r"ignore:Exception ignored in. <function Context\.__del__:pytest.PytestUnraisableExceptionWarning"
+pytestmark = pytest.mark.filterwarnings(LEFT_OPEN)
 real = [
     pytest.mark.models,
     pytest.mark.asyncio(loop_scope="module"),
