@@ -51,18 +51,18 @@ def main() -> None:
     parser.add_argument("--model", choices=("edge", "cloud", "both"), default="both")
     parser.add_argument("--queries", type=int, default=100, help="queries of each kind and condition")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
-    parser.add_argument("--out", type=Path, help="write the scores as JSON to this file, too")
+    parser.add_argument("--out", type=Path, help="put the scores into this JSON file, too; other models' stay")
     arguments = parser.parse_args()
     items = list(make_items(arguments.queries))
     names = ("edge", "cloud") if arguments.model == "both" else (arguments.model,)
     scores = {name: score(_reader(name), items, name) for name in names}
     if "cloud" in names:
         scores |= score_exits(items)
-    text = json.dumps(scores, indent=2)
     if arguments.out:
-        arguments.out.write_text(text + "\n")
+        before = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+        arguments.out.write_text(json.dumps(before | scores, indent=2) + "\n")
     if arguments.json:
-        print(text)
+        print(json.dumps(scores, indent=2))
     else:
         _print(scores)
 
