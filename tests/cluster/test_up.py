@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -162,6 +163,7 @@ def test_a_model_that_does_not_load_ends_the_start(tmp_path: Path) -> None:
     logs = re.search(r"The logs are in (/\S+)\.\n", rest)
     assert logs is not None
     assert Path(logs[1]).is_dir()
+    shutil.rmtree(logs[1])
 
 
 def test_ctrl_c_while_it_starts(tmp_path: Path) -> None:
