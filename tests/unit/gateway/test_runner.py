@@ -61,9 +61,9 @@ async def test_the_fallback_answers_when_the_path_fails(fault: Exception) -> Non
 
 async def test_a_hanging_path_leaves_time_for_the_fallback() -> None:
     large, small = FakeReplica(hang=True), FakeReplica("from home")
-    answer = await pair(large, small).complete(job(limit_s=0.3))
+    answer = await pair(large, small).complete(job(limit_s=2.0))
     assert (answer.text, large.cancelled) == ("from home", 1)
-    assert answer.latency_s < 0.3
+    assert answer.latency_s < 2.0
 
 
 async def test_a_pinned_path_is_never_left() -> None:

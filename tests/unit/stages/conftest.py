@@ -10,13 +10,9 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from cluster.config import Documents
 from cluster.encoder import Encoder, FloatArray
-
-settings.register_profile("unhurried", deadline=None)  # a busy machine is not a wrong result
-settings.load_profile("unhurried")
 
 
 class WordEncoder(Encoder):
