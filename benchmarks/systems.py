@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import yaml
 from benchmarks.engines import MODELS, SITE
 from cluster.config import Config
 from cluster.nodes.running import running
+from cluster.nodes.variables import free_ports
 
 LITELLM = "1.106.2"
 _START_S = 180.0
@@ -49,7 +49,7 @@ class System:
 @contextlib.contextmanager
 def ray_systems(folder: Path, names: Sequence[str]) -> Iterator[list[System]]:
     """Our gateway and the bare one, as two applications on one cluster, so that both have the same Ray under them."""
-    port, ray_port, dashboard_port = _free_ports(3)
+    port, ray_port, dashboard_port = free_ports(3)
     settings = {
         "cluster": {"sites": [{"name": SITE, "tier": "edge", "cpus": 4}], "port": ray_port, "dashboard_port": dashboard_port},
         "gateway": {"port": port, "cpus": 0.1},
@@ -84,7 +84,7 @@ def _deploy_bare(config: Config, address: str) -> None:
 def litellm(folder: Path, environment: Path) -> Iterator[System]:
     """The LiteLLM proxy with one worker in front of the echo engine over HTTP; `environment` is a virtual environment."""
     proxy = _installed(environment)
-    engine_port, port = _free_ports(2)
+    engine_port, port = free_ports(2)
     parameters = {"api_base": f"http://127.0.0.1:{engine_port}/v1", "api_key": "none"}
     models = [{"model_name": name, "litellm_params": {"model": f"openai/{name}", **parameters}} for name in MODELS]
     file = folder / "litellm.yaml"
@@ -128,11 +128,3 @@ def _wait(url: str, child: subprocess.Popen[bytes], log: Path) -> None:
             return
         time.sleep(0.5)
     raise SystemExit(f"LiteLLM did not start:\n{log.read_text()[-2000:]}")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(s.getsockname()[1]) for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports

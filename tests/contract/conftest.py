@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +13,8 @@ import openai
 import psutil
 import pytest
 import yaml
+
+from cluster.nodes.variables import free_ports
 
 KEY = "a-key-of-the-test"
 SETTINGS = {
@@ -81,14 +82,6 @@ def client(service: Service) -> Iterator[openai.OpenAI]:
 async def async_client(service: Service) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key=KEY, max_retries=0, timeout=60) as client:
         yield client
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(s.getsockname()[1]) for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def _title(process: psutil.Process) -> str:
