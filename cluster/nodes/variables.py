@@ -40,6 +40,7 @@ def local_variables(config: Config, file: FilePath, state: FilePath, temporary: 
         "RAY_TMPDIR": str(temporary),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_raylet_start_wait_time_s": "120",  # a busy machine with two cores needs more than the usual 30 s
+        "RAY_worker_niceness": "0",  # Ray's 15 lets any other work on an edge box starve the answers
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         **_token(state),
     }

@@ -11,6 +11,7 @@ from examples.smart_home.query import Query
 
 _ENDINGS = (".", ".", ", please.", " now.", "!")
 HOUSE_SHARE = 0.15
+_VALUE_SHARE = 0.5  # of the commands to a device that has a setting
 
 
 def ask_command(home: Home, random: Random) -> Query:
@@ -23,7 +24,7 @@ def ask_command(home: Home, random: Random) -> Query:
 def ask_device(device: Device, random: Random) -> Query:
     """A command to `device`: one of its actions, or its setting with a value."""
     setting = device.type.setting
-    if setting and random.random() < 0.4:
+    if setting and random.random() < _VALUE_SHARE:
         value = random.randint(setting.low, setting.high)
         request = random.choice(setting.requests).replace("{n}", str(value))
         return command(device, request, action_json(device.id, setting.name, value), random)

@@ -1,4 +1,8 @@
-"""Which of two devices has more of something: the values first, then the name."""
+"""Which of two devices has more of something: both values as the pages state them, the one that counts, the device.
+
+Saying the value before the device makes two small steps of a large one: first which of two numbers, then
+in whose sentence it stands.
+"""
 
 from random import Random
 
@@ -25,7 +29,7 @@ def ask_comparison(home: Home, random: Random) -> Query:
 
 
 def compare(first: Device, second: Device, attribute: Attribute, random: Random) -> Query:
-    """The answer names both values, in the question's order, and then the device."""
+    """The answer quotes both sentences, in the question's order, and then says value and device."""
     key = attribute.key
     wants_more = random.random() < 0.5
     word = random.choice(attribute.more if wants_more else attribute.less)
@@ -35,8 +39,9 @@ def compare(first: Device, second: Device, attribute: Attribute, random: Random)
     return Query(
         kind="comparison",
         question=question,
-        reference=f"{attribute.state(first.name, first.values[key])} {attribute.state(second.name, second.values[key])} "
-        f"It is the {chosen.name}.",
+        reference=f"{attribute.state(first.full_name, first.values[key])} "
+        f"{attribute.state(second.full_name, second.values[key])} "
+        f"With {chosen.values[key]} it is the {chosen.full_name}.",
         gold=(document_id(first, attribute.page), document_id(second, attribute.page)),
         standalone=question,
         general=f"What is the {attribute.short} of the {first.name} and of the {second.name}?",

@@ -13,6 +13,8 @@ from examples.smart_home.query import Query
 from examples.smart_home.troubleshooting import ask_fault
 
 ALL_PAGES = ("registry", *PAGES, "reset", "codes", "remedies")
+# how often a lesson opens them: commands stand on one page only, comparisons need the same page of two devices
+_SHARES = {"registry": 5, "dimensions": 3, "electrical": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Page:
 def open_pages(home: Home, count: int, random: Random) -> list[Page]:
     """`count` pages: of one device, of one kind, and strangers, in any order."""
     device, other = random.sample(home.devices, k=2)
-    name = random.choice(ALL_PAGES)
+    (name,) = random.choices(ALL_PAGES, weights=[_SHARES.get(page, 1) for page in ALL_PAGES])
     starts = (
         [Page(device, name)],
         [Page(device, "codes"), Page(device, "remedies")],

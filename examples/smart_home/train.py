@@ -27,12 +27,12 @@ from examples.smart_home.muon import Muon
 from examples.smart_home.progress import Progress
 from examples.smart_home.rows import Batch, batches
 from examples.smart_home.team import Team
-from examples.smart_home.tokens import PAD, corpus, learn
+from examples.smart_home.tokens import PAD, corpus, learn, numbers
 
 _SAVE_EVERY_S = 120.0
 _MARK_EVERY = 10  # steps
 _WARM_UP = 30  # steps
-_PATIENCE = 0.35  # share of all tokens after which a stage ends even when its answers are not right enough
+_PATIENCE = 0.15  # share of all tokens after which a stage ends even when its answers are not right enough
 
 
 def main() -> None:
@@ -67,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1, help="processes, each with a core and rows of its own")
     parser.add_argument("--compile", action="store_true", help="compile the layers: a fifth faster, needs a C++ compiler")
+    parser.add_argument("--bfloat16", action="store_true", help="half again as fast on processors with AVX512-BF16")
     parser.add_argument("--stage", type=int, default=None, help="begin at this stage of the curriculum")
     parser.add_argument("--work", type=Path, default=Path(".isthmus/train"), help="folder of checkpoints")
     return parser.parse_args()
@@ -91,7 +92,7 @@ class Run:
             self._resume()
 
     def _begin(self) -> None:
-        initialise(self.model, self.arguments.seed)
+        initialise(self.model, self.arguments.seed, numbers(self.tokenizer))
         if self.arguments.model == "cloud":
             trained = torch.load(self.arguments.work / "edge.pt", weights_only=True)["model"]
             deepen(self.model, trained)
@@ -161,7 +162,8 @@ class Run:
 
     def _step(self, batch: Batch, learned: bool) -> bool:
         """One update; true if the team's leader has `learned` the stage."""
-        logits = self.model(batch.tokens, batch.positions, batch.mask, batch.read)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.arguments.bfloat16):
+            logits = [out.float() for out in self.model(batch.tokens, batch.positions, batch.mask, batch.read)]
         weights = shapes.EXIT_WEIGHTS[-len(logits) :]
         losses = [w * F.cross_entropy(out, batch.target) for w, out in zip(weights, logits, strict=True)]
         torch.autograd.backward(torch.stack(losses).sum())
