@@ -29,7 +29,7 @@ import yaml
 from openai import AsyncOpenAI, OpenAIError
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
 from benchmarks.retrieval import Collection, Question, smart_tv
 
@@ -66,14 +66,14 @@ class Score:
     errors: tuple[str, ...]
 
 
-def configuration(http: int, ray: int, dashboard: int) -> dict[str, object]:
+def configuration(chunk_words: int, http: int, ray: int, dashboard: int) -> dict[str, object]:
     """One edge and one cloud site with the demo's models, on ports of its own."""
     return {
         "domain": "smart_tv_manual",
         "cluster": {"port": ray, "dashboard_port": dashboard},
         "gateway": {"port": http, "timeout_s": 300},
-        # 60 words a passage: five of them fit into the small models' context, as their tokens are short
-        "documents": {"folder": "documents", "index": "index", "chunk_words": 60},
+        # the passages of `benchmarks.retrieval`, to compare with; the gateway shortens them where a model's context is too small
+        "documents": {"folder": "documents", "index": "index", "chunk_words": chunk_words},
         "models": {
             "edge": {"engine": "llama_cpp", "tier": "edge", "path": str(MODELS / "edge/edge.gguf"), "context_tokens": 2048},
             "cloud": {"engine": "vllm", "tier": "cloud", "path": str(MODELS / "cloud"), "context_tokens": 2048},
@@ -94,7 +94,7 @@ def running(work: Path, collection: Collection, ports: tuple[int, int, int]) -> 
     rows = (json.dumps(row, ensure_ascii=False) for row in collection.rows)
     (work / "documents/manual.jsonl").write_text("\n".join(rows), encoding="utf-8")
     file = work / "isthmus.yaml"
-    file.write_text(yaml.safe_dump(configuration(*ports), sort_keys=False), encoding="utf-8")
+    file.write_text(yaml.safe_dump(configuration(collection.chunk_words, *ports), sort_keys=False), encoding="utf-8")
     command("index", "--config", str(file))
     command("up", "--detach", "--config", str(file))
     try:
@@ -173,7 +173,7 @@ def main(
 
 
 def _print(scores: Sequence[Score]) -> None:
-    table = Table("path", "questions", "answered", "with sources", "gold section among sources", "p50 s", "p95 s")
+    table = Table(Column("path", no_wrap=True), "asked", "answered", "with sources", "gold found", "p50 s", "p95 s")
     for row in scores:
         counts = (row.questions, row.answered, row.with_sources)
         table.add_row(row.path, *map(str, counts), f"{row.gold_in_sources:.3f}", f"{row.p50_s:.2f}", f"{row.p95_s:.2f}")

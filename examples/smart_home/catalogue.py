@@ -18,16 +18,17 @@ class Setting:
     requests: tuple[str, ...]
 
 
+# The setting's name stands right before the number, in the question and in the answer: what is copied follows a known word.
 _TEMPERATURE = Setting(
-    "temperature", 16, 28, ("Set {d} to {n} degrees", "Bring {d} to {n} degrees", "Make it {n} degrees on {d}")
+    "temperature", 16, 28, ("Set {d} to temperature {n}", "Bring {d} to temperature {n}", "I want temperature {n} on {d}")
 )
 _BRIGHTNESS = Setting(
-    "brightness", 10, 99, ("Set {d} to {n} percent", "Dim {d} to {n} percent", "Put {d} at {n} percent brightness")
+    "brightness", 10, 99, ("Set {d} to brightness {n}", "Dim {d} to brightness {n}", "Put brightness {n} on {d}")
 )
-_VOLUME = Setting("volume", 10, 60, ("Set {d} to volume {n}", "Turn the volume of {d} to {n}", "Play at volume {n} on {d}"))
-_TIMER = Setting("timer", 10, 90, ("Set {d} for {n} minutes", "Start a timer of {n} minutes on {d}", "Run {d} for {n} minutes"))
+_VOLUME = Setting("volume", 10, 60, ("Set {d} to volume {n}", "Turn {d} to volume {n}", "Play at volume {n} on {d}"))
+_TIMER = Setting("timer", 10, 90, ("Set {d} to timer {n}", "Start {d} with timer {n}", "Put timer {n} on {d}"))
 _SPEED = Setting("speed", 10, 99, ("Set {d} to speed {n}", "Run {d} at speed {n}", "Bring {d} to speed {n}"))
-_POSITION = Setting("position", 10, 99, ("Move {d} to {n} percent", "Set {d} to position {n}", "Bring {d} to {n} percent"))
+_POSITION = Setting("position", 10, 99, ("Move {d} to position {n}", "Set {d} to position {n}", "Bring {d} to position {n}"))
 
 # action -> how people ask for it
 ACTIONS: dict[str, tuple[str, ...]] = {

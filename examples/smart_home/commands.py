@@ -27,7 +27,7 @@ def ask_device(device: Device, random: Random) -> Query:
     if setting and random.random() < _VALUE_SHARE:
         value = random.randint(setting.low, setting.high)
         request = random.choice(setting.requests).replace("{n}", str(value))
-        return command(device, request, action_json(device.id, setting.name, value), random)
+        return command(device, request, action_json(device.id, f"set {setting.name} {value}"), random)
     action = random.choice(device.type.actions)
     return command(device, random.choice(catalogue.ACTIONS[action]), action_json(device.id, action), random)
 
@@ -52,10 +52,9 @@ def place(device: Device, random: Random) -> str:
     return random.choice((f"the {device.type.name} in the {device.room}", f"the {device.room} {device.type.name}"))
 
 
-def action_json(device: str, action: str, value: int | None = None) -> str:
+def action_json(device: str, action: str) -> str:
     """The action as one line of JSON."""
-    order: dict[str, str | int] = {"device": device, "action": action}
-    return json.dumps(order if value is None else order | {"value": value})
+    return json.dumps({"device": device, "action": action})
 
 
 def ask_house(random: Random) -> Query:

@@ -32,7 +32,7 @@ from examples.smart_home.tokens import PAD, corpus, learn, numbers
 _SAVE_EVERY_S = 120.0
 _MARK_EVERY = 10  # steps
 _WARM_UP = 30  # steps
-_PATIENCE = 0.15  # share of all tokens after which a stage ends even when its answers are not right enough
+_PATIENCE = 0.1  # share of all tokens after which a stage ends even when its answers are not right enough
 
 
 def main() -> None:

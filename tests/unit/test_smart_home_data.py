@@ -75,11 +75,12 @@ def _pieces(reference: str) -> list[str]:
     """The parts of an answer that must stand in the documents or the dialogue word for word."""
     if reference.startswith("{"):
         action = json.loads(reference)
-        return [action["device"], *([str(action["value"])] if "value" in action else [])]
+        return [action["device"], *([action["action"].removeprefix("set ")] if "set " in action["action"] else [])]
     if reference.count(": ") == 2:  # what a code means, and what helps against that
         code, cause, remedy = reference.removesuffix(".").split(": ")
         return [f"{code}: {cause}", f"{cause}: {remedy}"]
-    sentences = re.split(r"(?<=\.) (?=[A-Z])", reference)
+    sentences = re.split(r"(?<=\.) (?=[A-Z\d])", reference)
+    sentences = [piece for sentence in sentences for piece in sentence.split(" is less than ")]
     return [re.sub(r"^(With \d+ [A-Za-z]+ it is the|The) ", "", sentence).removesuffix(".") for sentence in sentences]
 
 
