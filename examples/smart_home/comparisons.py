@@ -1,7 +1,7 @@
-"""Which of two devices has more of something: both values as the pages state them, in order of size, then the device.
+"""Which of two devices has more of something: both sentences of the pages, the values with the wanted one last, the device.
 
-Each step of the answer is a small one: quote, say which number is less, take the one that was asked for, and
-name the device in whose sentence it stands.
+Each step of the answer is a small one, and what is copied follows a word that it follows elsewhere, too: quote,
+state the two values in the order that the question asks for, name the device of the last.
 """
 
 from random import Random
@@ -29,20 +29,20 @@ def ask_comparison(home: Home, random: Random) -> Query:
 
 
 def compare(first: Device, second: Device, attribute: Attribute, random: Random) -> Query:
-    """The answer quotes both sentences, in the question's order, compares the values, and names value and device."""
+    """The answer quotes both sentences in the question's order, puts the wanted value last and names its device."""
     key = attribute.key
     wants_more = random.random() < 0.5
     word = random.choice(attribute.more if wants_more else attribute.less)
-    larger, smaller = (first, second) if _number(first.values[key]) > _number(second.values[key]) else (second, first)
-    chosen = larger if wants_more else smaller
+    has_more = _number(first.values[key]) > _number(second.values[key])
+    chosen, other = (first, second) if has_more == wants_more else (second, first)
     question = random.choice(_QUESTIONS).format(m=word, a=first.full_name, b=second.full_name)
     return Query(
         kind="comparison",
         question=question,
         reference=f"{attribute.state(first.full_name, first.values[key])} "
         f"{attribute.state(second.full_name, second.values[key])} "
-        f"{smaller.values[key]} is less than {larger.values[key]}. "
-        f"With {chosen.values[key]} it is the {chosen.full_name}.",
+        f"{attribute.state('one', other.values[key])} {attribute.state('other', chosen.values[key])} "
+        f"It is the {chosen.full_name}.",
         gold=(document_id(first, attribute.page), document_id(second, attribute.page)),
         standalone=question,
         general=f"What is the {attribute.short} of the {first.name} and of the {second.name}?",

@@ -35,7 +35,7 @@ def open_pages(home: Home, count: int, random: Random) -> list[Page]:
         [Page(device, name), Page(other, name)],
         [Page(device, "registry"), Page(device, "codes"), Page(device, "remedies")],
     )
-    (start,) = random.choices(starts, weights=(3, 2, 4, 1))
+    (start,) = random.choices(starts, weights=(3, 2, 6, 1))
     opened = start[:count]
     while len(opened) < count:
         page = _near(random.choice(opened), home, random)

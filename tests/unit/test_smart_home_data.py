@@ -80,8 +80,7 @@ def _pieces(reference: str) -> list[str]:
         code, cause, remedy = reference.removesuffix(".").split(": ")
         return [f"{code}: {cause}", f"{cause}: {remedy}"]
     sentences = re.split(r"(?<=\.) (?=[A-Z\d])", reference)
-    sentences = [piece for sentence in sentences for piece in sentence.split(" is less than ")]
-    return [re.sub(r"^(With \d+ [A-Za-z]+ it is the|The) ", "", sentence).removesuffix(".") for sentence in sentences]
+    return [re.sub(r"^(It is the|The one|The other|The) ", "", sentence).removesuffix(".") for sentence in sentences]
 
 
 def test_homes_for_training_and_for_evaluation_share_no_device() -> None:
