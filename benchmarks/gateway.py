@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from rich.table import Table
 from benchmarks.load import drive
 from benchmarks.systems import System, litellm, ray_systems
 
+SYSTEMS = ("isthmus", "bare", "litellm")
 MODES = {"whole": "echo", "stream": "words"}
 """How the answer is asked for, and of which engine."""
 LITELLM_ENVIRONMENT = Path.home() / ".cache" / "isthmus" / "litellm"
@@ -89,8 +90,10 @@ def medians(rounds: Sequence[Round]) -> list[Round]:
 def ratios(rows: Sequence[Round]) -> dict[str, float]:
     """The two numbers that the targets are about, for whole answers; only those whose system took part."""
     rows_by_name = {row.system: row for row in rows if row.mode == "whole"}
+    found: dict[str, float] = {}
+    if "isthmus" not in rows_by_name:
+        return found
     ours = rows_by_name["isthmus"]
-    found = {}
     if "bare" in rows_by_name:
         found["cpu_to_bare"] = ours.cpu_s_per_1000 / rows_by_name["bare"].cpu_s_per_1000
     if "litellm" in rows_by_name:
@@ -129,8 +132,8 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of each system.")] = 5,
     seconds: Annotated[float, typer.Option(min=1, help="Length of a round.")] = 8.0,
     clients: Annotated[int, typer.Option(min=1, help="Clients that ask at once.")] = 8,
-    systems: Annotated[str, typer.Option(help="Which to compare, comma-separated.")] = "isthmus,bare,litellm",
-    modes: Annotated[str, typer.Option(help="whole, stream, or both.")] = "whole,stream",
+    systems: Annotated[str, typer.Option(help="Which to compare, comma-separated.")] = ",".join(SYSTEMS),
+    modes: Annotated[str, typer.Option(help="whole, stream, or both.")] = ",".join(MODES),
     environment: Annotated[
         Path, typer.Option("--litellm", help="Virtual environment of the LiteLLM proxy; created when missing.")
     ] = LITELLM_ENVIRONMENT,
@@ -139,7 +142,7 @@ def main(
 ) -> None:
     """Measure and compare. Exit code 1 when a target is missed or an answer was wrong."""
     console = Console(stderr=True)
-    names, asked = systems.split(","), modes.split(",")
+    names, asked = _chosen(systems, SYSTEMS), _chosen(modes, MODES)
     found: list[Round] = []
     with TemporaryDirectory() as temporary, ExitStack() as stack, Progress(console=console) as progress:
         folder = Path(temporary)
@@ -166,6 +169,14 @@ def main(
         draw(rows, picture)
     reached = compared.get("cpu_to_bare", 0.0) <= MAX_CPU_RATIO and compared.get("rate_to_litellm", 99.0) >= MIN_RATE_RATIO
     raise typer.Exit(0 if reached and not any(row.wrong for row in rows) else 1)
+
+
+def _chosen(words: str, known: Iterable[str]) -> list[str]:
+    names = words.split(",")
+    for name in names:
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join(known)}.")
+    return names
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ import numpy as np
 import openai
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.systems import ray_systems
@@ -81,8 +82,13 @@ class Soak:
         return bool(self.latencies_s) and not (self.lost or self.wrong or self.doubled or self.server_errors or self.failures)
 
 
-async def soak(url: str, model: str, clients: int, seconds: float, *, echo: bool, key: str = "none") -> Soak:
-    """Ask `url` with `clients` at once for `seconds`, each with its own question after the other."""
+async def soak(
+    url: str, model: str, clients: int, seconds: float, *, echo: bool, key: str = "none", show: Callable[[float], None]
+) -> Soak:
+    """Ask `url` with `clients` at once for `seconds`, each with its own question after the other.
+
+    `show` is told every second for how many of them it has asked.
+    """
     result = Soak(echo)
 
     async def note(response: Any) -> None:
@@ -90,9 +96,17 @@ async def soak(url: str, model: str, clients: int, seconds: float, *, echo: bool
 
     transport = openai.DefaultAsyncHttpxClient(event_hooks={"response": [note]}, timeout=120)
     async with openai.AsyncOpenAI(base_url=url, api_key=key, http_client=transport, max_retries=10) as client:
-        until = time.monotonic() + seconds
-        await asyncio.gather(*(_client(client, model, number, until, result) for number in range(clients)))
+        began = time.monotonic()
+        shown = asyncio.create_task(_tick(began, show))
+        await asyncio.gather(*(_client(client, model, number, began + seconds, result) for number in range(clients)))
+        shown.cancel()
     return result
+
+
+async def _tick(began: float, show: Callable[[float], None]) -> None:
+    while True:
+        show(time.monotonic() - began)
+        await asyncio.sleep(1.0)
 
 
 async def _client(client: openai.AsyncOpenAI, model: str, number: int, until: float, result: Soak) -> None:
@@ -151,8 +165,15 @@ def main(
 ) -> None:
     """Soak a system. Exit code 1 when anything failed, was lost, wrong or doubled."""
     key = os.environ.get(key_env, "") if key_env else "none"
-    with _target(url) as address:
-        result = asyncio.run(soak(address, model, clients, seconds, echo=echo, key=key))
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("a cluster starts" if url is None else url, total=seconds)
+        with _target(url) as address:
+            progress.update(task, description=address)
+
+            def show(done: float) -> None:
+                progress.update(task, completed=min(done, seconds))
+
+            result = asyncio.run(soak(address, model, clients, seconds, echo=echo, key=key, show=show))
     if as_json:
         print(json.dumps(result.summary()))
     else:

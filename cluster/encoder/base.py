@@ -25,6 +25,10 @@ class Encoder(ABC):
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Vectors of length 1, shape (texts, dimension). Longer texts than the model reads are cut at their end."""
 
+    @abstractmethod
+    def count(self, texts: Sequence[str]) -> int:
+        """Tokens of `texts` together that `encode` reads."""
+
     def encode_one(self, text: str) -> FloatArray:
         """The vector of `text`, shape (dimension,), read-only; remembered for the latest few hundred texts."""
         vector: FloatArray = self._remembered(text)

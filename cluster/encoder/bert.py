@@ -49,11 +49,17 @@ class BertEncoder(Encoder):
     def encode(self, texts: Sequence[str]) -> FloatArray:
         if not texts:
             return empty(self.dimension)
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch([text[:_CHARACTERS] for text in texts])]
+        tokens = self._tokens(texts)
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         for rows in _batches([len(ids) for ids in tokens]):
             vectors[rows] = self._forward([tokens[row] for row in rows])
         return vectors
+
+    def count(self, texts: Sequence[str]) -> int:
+        return sum(map(len, self._tokens(texts)))
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self._tokenizer.encode_batch([text[:_CHARACTERS] for text in texts])]
 
     def _forward(self, tokens: Sequence[Sequence[int]]) -> FloatArray:
         import torch

@@ -28,3 +28,8 @@ class GeneralEncoder(Encoder):
         with self._lock:
             vectors = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
         return np.ascontiguousarray(vectors, dtype=np.float32)
+
+    def count(self, texts: Sequence[str]) -> int:
+        with self._lock:
+            tokens = self._model.tokenizer(list(texts), truncation=True)["input_ids"] if texts else []
+        return sum(map(len, tokens))

@@ -83,15 +83,16 @@ class Api:
         deadline = Deadline.of(read_slo(None, visit.headers.items()), visit.arrived_at, self._config.gateway.timeout_s)
         try:
             async with asyncio.timeout_at(deadline.at):
-                vectors = await (await self._stages.get()).embed(body.input)
+                pipeline = await self._stages.get()
+                vectors = await pipeline.embed(body.input)
         except TimeoutError:
             raise DeadlineExceeded(deadline.limit_s, "embedding") from None
         if body.encoding_format == "base64":
             rows: list[object] = [base64.b64encode(row.astype("<f4").tobytes()).decode() for row in vectors]
         else:
             rows = [row.tolist() for row in vectors]
-        words = sum(len(text.split()) for text in body.input)
-        return replies.Json(replies.embeddings(self._config.stages.encoder, rows, words))
+        tokens = await asyncio.to_thread(pipeline.encoder.count, body.input)
+        return replies.Json(replies.embeddings(self._config.stages.encoder, rows, tokens))
 
     async def chat(self, visit: Visit) -> Response:
         """Chat completions."""

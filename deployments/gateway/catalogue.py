@@ -12,7 +12,7 @@ AUTO = "auto"
 
 
 class Catalogue:
-    """`auto`, every path and every model of the configuration."""
+    """`auto`, every path and every model of the configuration, and the encoder."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -23,12 +23,12 @@ class Catalogue:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names, `auto` first."""
-        return (AUTO, *self._paths)
+        """All names, `auto` first; the last is the encoder, which only `/v1/embeddings` takes."""
+        return (AUTO, *self._paths, self._config.stages.encoder)
 
     def card(self, name: str) -> dict[str, Any]:
         """One entry of `/v1/models`. Raises UnknownModel."""
-        if name not in self._paths and name != AUTO:
+        if name not in self.names:
             raise UnknownModel(name, self.names)
         return {"id": name, "object": "model", "created": 0, "owned_by": self._config.domain}
 

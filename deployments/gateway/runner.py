@@ -33,6 +33,7 @@ class Runner:
         self._clients: Mapping[str, list[ModelClient]] = {
             name: [client for client in clients if client.server.model == name] for name in config.models
         }
+        self._links = {client.server.site: client.link.describe() for client in clients if client.link}
 
     async def complete(self, job: Job) -> Answer:
         """The whole answer. Raises RequestError, or ServiceError when no server and no path is left."""
@@ -55,7 +56,7 @@ class Runner:
 
     def close(self, job: Job, opened: Opened, last: Delta) -> Answer:
         """The account of a stream whose `last` piece has come."""
-        return _answer(job, opened.trial, opened.prepared, opened.completion(last), opened.ttft_s)
+        return self._answer(job, opened.trial, opened.prepared, opened.completion(last), opened.ttft_s)
 
     async def _collect(self, job: Job, opened: Opened) -> Answer:
         async with aclosing(opened.deltas()) as deltas:
@@ -93,7 +94,7 @@ class Runner:
 
     async def _complete(self, job: Job, trial: Trial, prepared: Prepared) -> Answer:
         completion = await trial.client.complete(_request(job, trial, prepared), trial.until)
-        return _answer(job, trial, prepared, completion, None)
+        return self._answer(job, trial, prepared, completion, None)
 
     async def _open(self, job: Job, trial: Trial, prepared: Prepared) -> Opened:
         deltas = trial.client.stream(_request(job, trial, prepared), trial.first_until, job.deadline.at)
@@ -103,6 +104,21 @@ class Runner:
             await deltas.aclose()
             raise
         return Opened(trial, prepared, _now() - job.deadline.arrived_at, first, deltas)
+
+    def _answer(self, job: Job, trial: Trial, prepared: Prepared, completion: Completion, ttft_s: float | None) -> Answer:
+        reports = (*prepared.reports, completion.report)
+        return Answer(
+            completion.text,
+            completion.finish_reason,
+            trial.path,
+            trial.client.server.site,
+            trial.reason,
+            reports,
+            prepared.passages,
+            next((self._links[report.site] for report in reports if report.site in self._links), None),
+            _now() - job.deadline.arrived_at,
+            ttft_s,
+        )
 
     async def _prepare(self, job: Job, trial: Trial) -> Prepared:
         path = trial.path
@@ -138,21 +154,6 @@ def _trial(job: Job, path: Path, client: ModelClient, reason: str, *, is_last: b
 
 def _request(job: Job, trial: Trial, prepared: Prepared) -> GenerateRequest:
     return GenerateRequest(job.decision_id, job.sampling_for(trial.client.model), prepared.messages, job.prompt)
-
-
-def _answer(job: Job, trial: Trial, prepared: Prepared, completion: Completion, ttft_s: float | None) -> Answer:
-    return Answer(
-        completion.text,
-        completion.finish_reason,
-        trial.path,
-        trial.client.server.site,
-        trial.reason,
-        (*prepared.reports, completion.report),
-        prepared.passages,
-        trial.client.link.describe() if trial.client.link else None,
-        _now() - job.deadline.arrived_at,
-        ttft_s,
-    )
 
 
 def _too_late(job: Job, trial: Trial) -> DeadlineExceeded:

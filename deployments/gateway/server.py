@@ -44,7 +44,7 @@ class Gateway:
         self._flushing: asyncio.Task[None] | None = None
         api = Api(config, Runner(config, clients, stages), stages, self._metrics, self._watch.missing)
         seats = Seats("the gateway", config.gateway.max_ongoing, config.gateway.max_queued)
-        self._door = Door(routes(api), keys, seats, self._metrics, self._start, self._stop)
+        self._door = Door(routes(api), keys, seats, self._metrics, config.gateway.timeout_s, self._start, self._stop)
 
     def __serve_build_asgi_app__(self) -> Door:
         """Asked for by Serve once the replica is constructed."""

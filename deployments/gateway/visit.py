@@ -18,8 +18,8 @@ class Visit:
     """What follows the route's prefix, e.g. the name in `/v1/models/NAME`."""
     arrived_at: float
     """On the event loop's clock, in seconds."""
-    seated: bool = False
-    """Whether it holds one of the gateway's seats."""
+    seated_at: float | None = None
+    """Since when it holds one of the gateway's seats."""
     status: int = 0
     path: str = ""
     site: str = ""

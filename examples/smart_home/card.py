@@ -20,6 +20,7 @@ from examples.smart_home.model import Llama, Shape
 from examples.smart_home.progress import READING
 
 FOLDER = Path(__file__).parent
+CARD = FOLDER / "MODEL_CARD.md"
 _CONDITIONS = ("gold", "gold+3", "none")
 _FLOORS = (
     ("edge", "command", "gold", 0.90, "at least"),
@@ -35,11 +36,16 @@ Scores = dict[str, dict[str, dict[str, dict[str, float]]]]
 
 def main() -> None:
     """Write the card and its drawings."""
-    scores: Scores = json.loads((MODELS / "scores.json").read_text())
-    curves = {name: json.loads((MODELS / name / "curve.json").read_text()) for name in ("edge", "cloud")}
-    for name, curve in curves.items():
+    for name, curve in _curves().items():
         _draw(name, curve)
-    filled = Template((FOLDER / "card.md").read_text()).substitute(
+    CARD.write_text(card())
+
+
+def card() -> str:
+    """The card as the files beside it make it."""
+    scores: Scores = json.loads((MODELS / "scores.json").read_text())
+    curves = _curves()
+    return Template((FOLDER / "card.md").read_text()).substitute(
         models=_models(),
         runs=_runs(curves),
         stages=_stages(curves["edge"]),
@@ -48,7 +54,10 @@ def main() -> None:
         exits=_exits(scores),
         tensors=_tensors(),
     )
-    (FOLDER / "MODEL_CARD.md").write_text(filled)
+
+
+def _curves() -> dict[str, list[dict[str, float]]]:
+    return {name: json.loads((MODELS / name / "curve.json").read_text()) for name in ("edge", "cloud")}
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:

@@ -88,7 +88,10 @@ def demo(file: Path) -> list[Answer]:
     with Progress() as progress, running(config, file, START_S, progress.report) as cluster:
         progress.stop()
         ERRORS.print(f"[bold]3/3[/] {len(PLAN)} questions go to {cluster.url}/v1/chat/completions")
-        answers = list(_ask_all(cluster.url, config))
+        try:
+            answers = list(_ask_all(cluster.url, config))
+        except httpx.HTTPError as error:
+            raise IsthmusError(f"The gateway at {cluster.url} did not answer ({type(error).__name__}); see its log.") from error
         ERRORS.print("Everything is stopped again")
     ERRORS.print(f"{time.monotonic() - began:.0f} s in all")
     return answers
@@ -98,7 +101,7 @@ def _ask_all(url: str, config: Config) -> Iterator[Answer]:
     with (HERE / "home" / "queries.jsonl").open(encoding="utf-8") as lines:
         queries = {row["query_id"]: row for row in map(json.loads, lines)}
     known = {path.name for path in config.paths}
-    with httpx.Client(base_url=url, timeout=config.gateway.timeout_s) as client:
+    with httpx.Client(base_url=url, timeout=config.gateway.timeout_s, trust_env=False) as client:
         for number, (name, path) in enumerate(PLAN, start=1):
             query = queries[name]
             ERRORS.print(f"{number:2}/{len(PLAN)}  {query['query']}", markup=False)
@@ -129,6 +132,8 @@ def _ask_live(client: httpx.Client, body: dict[str, Any]) -> tuple[str, dict[str
             if not line.startswith("data: ") or line == "data: [DONE]":
                 continue
             chunk = json.loads(line.removeprefix("data: "))
+            if "error" in chunk:
+                raise IsthmusError(f"The answer broke off: {chunk['error']['message']}")
             isthmus = chunk.get("isthmus") or isthmus
             for choice in chunk["choices"]:
                 piece = choice["delta"].get("content") or ""

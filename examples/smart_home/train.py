@@ -51,6 +51,8 @@ def main() -> None:
             worker.start()
         for worker in workers:
             worker.join()
+        if any(worker.exitcode for worker in workers):
+            raise SystemExit(1)
 
 
 def _work(rank: int, arguments: argparse.Namespace, meeting: Path) -> None:
@@ -94,8 +96,10 @@ class Run:
     def _begin(self) -> None:
         initialise(self.model, self.arguments.seed, numbers(self.tokenizer))
         if self.arguments.model == "cloud":
-            trained = torch.load(self.arguments.work / "edge.pt", weights_only=True)["model"]
-            deepen(self.model, trained)
+            edge = self.arguments.work / "edge.pt"
+            if not edge.exists():
+                raise SystemExit(f"The cloud model begins as the edge model, but there is no {edge}; train --model edge first.")
+            deepen(self.model, torch.load(edge, weights_only=True)["model"])
             self.progress.stage = len(STAGES) - 1
         if self.arguments.stage is not None:
             self.progress.stage = self.arguments.stage

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples.smart_home.ask import ask
+from examples.smart_home.attributes import ATTRIBUTES
+from examples.smart_home.comparisons import ask_comparison
 from examples.smart_home.curriculum import EVALUATION_SEEDS, TRAINING_SEEDS
 from examples.smart_home.documents import documents_of
 from examples.smart_home.generate import DEVICES, FOLDER, QUERIES_PER_KIND, SEED, query_rows
@@ -69,6 +71,22 @@ def _assert_derivable(query: Query, texts: dict[str, str]) -> None:
     source = " ".join([*(texts[name] for name in query.gold), *(turn["content"] for turn in query.messages)])
     for piece in _pieces(query.reference):
         assert piece.lower() in source.lower()
+
+
+@given(SEEDS)
+def test_a_comparison_names_the_device_with_the_wanted_value(seed: int) -> None:
+    home = make_home(seed, 8)
+    query = ask_comparison(home, Random(seed))
+    (first, attribute), (second, _) = [
+        (device, attribute)
+        for device in home.devices
+        for attribute in ATTRIBUTES
+        if attribute.comparable and attribute.state(device.full_name, device.values[attribute.key]) in query.reference
+    ]
+    asked_for_more = any(re.search(rf" {word}[,:? ]", query.question) for word in attribute.more)
+    assert asked_for_more != any(re.search(rf" {word}[,:? ]", query.question) for word in attribute.less)
+    wanted = (max if asked_for_more else min)(first, second, key=lambda device: int(device.values[attribute.key].split()[0]))
+    assert query.reference.endswith(f"It is the {wanted.full_name}.")
 
 
 def _pieces(reference: str) -> list[str]:

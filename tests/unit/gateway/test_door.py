@@ -38,15 +38,23 @@ class FakeMetrics:
 class Service:
     """A door and what is behind it."""
 
-    def __init__(self, replica: FakeReplica, keys: Keys | None = None, seats: int = 8, missing: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        replica: FakeReplica,
+        keys: Keys | None = None,
+        seats: int = 8,
+        missing: tuple[str, ...] = (),
+        queue: int = 0,
+        timeout_s: float = 30.0,
+    ) -> None:
         config = Config(models={"small": EchoModel(engine="echo")}, gateway=Gateway(max_body_bytes=2000))
         self.metrics = FakeMetrics()
         self.replica = replica
         stages = LightStages(config)
         runner = Runner(config, [client_of(replica)], stages)
         api = Api(config, runner, stages, self.metrics, lambda: list(missing))  # type: ignore[arg-type]
-        self.seats = Seats("the gateway", seats, 0)
-        self.door = Door(routes(api), keys or Keys(()), self.seats, self.metrics, _nothing, _nothing)  # type: ignore[arg-type]
+        self.seats = Seats("the gateway", seats, queue)
+        self.door = Door(routes(api), keys or Keys(()), self.seats, self.metrics, timeout_s, _nothing, _nothing)  # type: ignore[arg-type]
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -231,3 +239,12 @@ async def test_the_lifespan_starts_and_stops_what_runs_beside() -> None:
 
     await door({"type": "lifespan"}, receive, send)
     assert told == ["start", "lifespan.startup.complete", "stop", "lifespan.shutdown.complete"]
+
+
+async def test_nobody_waits_for_a_seat_beyond_the_time_limit() -> None:
+    service = Service(FakeReplica("late"), seats=1, queue=8, timeout_s=0.05)
+    await service.seats.enter()
+    response = await service.post(json=HELLO)
+    assert response.status_code == 504
+    assert "waiting for the gateway" in response.json()["error"]["message"]
+    assert (service.seats.taken, service.seats.waiting) == (1, 0)

@@ -29,6 +29,9 @@ class WordEncoder(Encoder):
         vectors = np.asarray(sums, dtype=np.float32).reshape(len(texts), self.dimension)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
+    def count(self, texts: Sequence[str]) -> int:
+        return sum(len(re.findall(r"\w+", text)) for text in texts)
+
     def _vector(self, word: str) -> FloatArray:
         random = np.random.default_rng([self._seed, crc32(word.encode())])
         return random.standard_normal(self.dimension).astype(np.float32)

@@ -36,8 +36,10 @@ def test_the_same_vectors_as_sentence_transformers(minilm: Encoder) -> None:
     assert vectors.dtype == np.float32
     assert vectors.shape == (len(TEXTS), minilm.dimension) == (len(TEXTS), 384)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    theirs = GeneralEncoder("theirs", str(MODEL_DIR)).encode(TEXTS)
-    assert (vectors * theirs).sum(axis=1).min() > 0.9999
+    theirs = GeneralEncoder("theirs", str(MODEL_DIR))
+    assert (vectors * theirs.encode(TEXTS)).sum(axis=1).min() > 0.9999
+    assert minilm.count(TEXTS) == theirs.count(TEXTS) > minilm.count(TEXTS[:5])
+    assert minilm.count([]) == theirs.count([]) == 0
 
 
 def test_a_text_has_the_same_vector_alone_and_among_others(minilm: Encoder) -> None:

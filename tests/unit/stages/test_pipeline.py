@@ -190,3 +190,22 @@ async def test_it_opens_what_the_configuration_names(documents: Documents) -> No
     prompt = await pipeline.prepare(Path("none", "hybrid@2", "none", "edge"), dialogue, ask)
     assert prompt.passages[0].source == "codes.jsonl#e4"
     pipeline.close()
+
+
+async def test_a_path_without_preprocessing_runs_where_only_rewriting_is_configured(
+    documents: Documents, encoder: Encoder
+) -> None:
+    build_index(documents, encoder)
+    stages = Stages(preprocess=("rewrite",), retrieve=("bm25@1",))
+    pipeline = Pipeline(config(stages, documents), open_index(documents.index, encoder), encoder)
+    prompt = await pipeline.prepare(Path("none", "bm25@1", "none", "edge"), DIALOGUE, ask)
+    pipeline.close()
+    assert len(prompt.passages) == 1
+
+
+async def test_other_work_takes_turns_with_many_embeddings(pipeline: Pipeline) -> None:
+    embedding = asyncio.create_task(pipeline.embed(["a lamp that flickers"] * 300))
+    await asyncio.sleep(0)
+    await pipeline.prepare(Path("none", "bm25@1", "none", "edge"), DIALOGUE, ask)
+    assert not embedding.done()
+    assert (await embedding).shape == (300, pipeline.encoder.dimension)

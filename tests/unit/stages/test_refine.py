@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,9 @@ def test_compress_keeps_at_least_one_sentence_of_each_passage(texts: list[str], 
         def encode(self, texts: list[str]) -> FloatArray:  # type: ignore[override]
             angles = np.asarray([len(text) / 100 for text in texts], dtype=np.float32)
             return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+        def count(self, texts: Sequence[str]) -> int:
+            raise NotImplementedError
 
     passages = [Passage(f"a:{number}", "a", text, 1.0, "a") for number, text in enumerate(texts)]
     refined = Compress(Flat("flat", 2)).refine(question, passages, 4)
