@@ -10,6 +10,8 @@ from random import Random
 
 from examples.smart_home import names
 
+_STEP = 10  # between values that are compared: nine numbers are put in order long before ninety are
+
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
@@ -39,7 +41,7 @@ class Attribute:
         """A value with its unit."""
         if self.pattern:
             return _PATTERNS[self.pattern](random)
-        return f"{random.randint(self.low, self.high)} {self.unit}"
+        return f"{random.randrange(self.low, self.high + 1, _STEP if self.comparable else 1)} {self.unit}"
 
 
 _PATTERNS: dict[str, Callable[[Random], str]] = {
@@ -54,13 +56,13 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         "weight", "dimensions",
         "The {d} weighs {v}.",
         ("How heavy is {d}?", "What does {d} weigh?", "What is the weight of {d}?", "How much does {d} weigh?"),
-        "weight", "kg", 10, 99, more=("heavier",), less=("lighter",),
+        "weight", "kg", 10, 90, more=("heavier",), less=("lighter",),
     ),
     Attribute(
         "height", "dimensions",
         "The {d} has a height of {v}.",
         ("How tall is {d}?", "What is the height of {d}?", "How high is {d}?"),
-        "height", "cm", 10, 99, more=("taller", "higher"), less=("lower",),
+        "height", "cm", 10, 90, more=("taller", "higher"), less=("lower",),
     ),
     Attribute(
         "cable", "dimensions",
@@ -72,19 +74,19 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         "power", "electrical",
         "The {d} draws {v} on average.",
         ("How much power does {d} draw?", "What is the power consumption of {d}?", "How many watts does {d} use?"),
-        "power consumption", "W", 10, 99, more=("more power-hungry",), less=("more frugal",),
+        "power consumption", "W", 10, 90, more=("more power-hungry",), less=("more frugal",),
     ),
     Attribute(
         "noise", "electrical",
         "The {d} makes a noise of {v}.",
         ("How loud is {d}?", "What is the noise level of {d}?", "How much noise does {d} make?"),
-        "noise level", "dB", 20, 79, more=("louder", "noisier"), less=("quieter",),
+        "noise level", "dB", 20, 80, more=("louder", "noisier"), less=("quieter",),
     ),
     Attribute(
         "start", "electrical",
         "The {d} is ready after {v}.",
         ("How long does {d} take to start?", "When is {d} ready?", "How quickly is {d} ready?"),
-        "start time", "seconds", 10, 99, more=("slower to start",), less=("quicker to start", "ready sooner"),
+        "start time", "seconds", 10, 90, more=("slower to start",), less=("quicker to start", "ready sooner"),
     ),
     Attribute(
         "pairing", "connection",
@@ -108,7 +110,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         "warranty", "service",
         "The {d} has a warranty of {v}.",
         ("How long is the warranty of {d}?", "For how long is {d} under warranty?", "What warranty does {d} have?"),
-        "warranty", "months", 12, 98, more=("covered longer by its warranty",), less=("sooner out of warranty",),
+        "warranty", "months", 10, 90, more=("covered longer by its warranty",), less=("sooner out of warranty",),
     ),
     Attribute(
         "phone", "service",
@@ -127,7 +129,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         "cleaning", "care",
         "The {d} wants cleaning every {v}.",
         ("How often should I clean {d}?", "How often does {d} need cleaning?", "At what interval is {d} cleaned?"),
-        "cleaning interval", "days", 10, 99, more=("longer between cleanings",), less=("in need of cleaning more often",),
+        "cleaning interval", "days", 10, 90, more=("longer between cleanings",), less=("in need of cleaning more often",),
     ),
     Attribute(
         "clearance", "safety",
