@@ -1,0 +1,148 @@
+"""Which path to take: drop what breaks a limit, rank the rest (ECO-LLM's runtime, arXiv 2507.09003)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from policies.errors import InfeasibleSlo
+from policies.forecast import Axis, FloatArray, Forecast
+from policies.limits import BoolArray, Dropped, Limit, limits_of
+from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
+
+FALLBACKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """What to save when accuracy is equal. Between paths that keep the limits, accuracy - `price` × `axis` counts;
+    those within `band` of the best are equal, and the one that takes least of `axis` wins."""
+
+    axis: Axis = "latency_s"
+    price: float = 0.0
+    band: float = 0.0
+
+
+BY_ACCURACY = Preference()
+
+
+class Selector:
+    """Chooses among fixed paths. Holds nothing that changes, so one instance serves many threads."""
+
+    def __init__(self, paths: Sequence[Path], stays_on_edge: npt.ArrayLike) -> None:
+        """`stays_on_edge` tells of each path whether all its stages can run at the edge. Raises ValueError without a path."""
+        if not paths:
+            raise ValueError("there is no path to choose from")
+        self._paths = tuple(paths)
+        self._names = tuple(path.name for path in paths)
+        self._edge: BoolArray = np.asarray(stays_on_edge, dtype=np.bool_)
+        self._all = np.ones(len(paths), dtype=np.bool_)
+
+    def select(self, forecast: Forecast, slo: Slo, preference: Preference = BY_ACCURACY) -> Decision:
+        """The best path that keeps every limit, else the answer that `slo.on_infeasible` asks for; privacy is never given up.
+
+        Raises InfeasibleSlo (reject, or privacy that no path keeps) and InvalidRequest (a limit that is no limit).
+        """
+        allowed = self._edge if slo.privacy is Privacy.EDGE else self._all
+        limits = limits_of(slo, forecast)
+        kept = allowed
+        for limit in limits:
+            kept = kept & limit.kept()
+        score, cost = _score(forecast, preference)
+        if kept.any():
+            order = _ranked(kept, score, cost, preference.band, FALLBACKS + 1)
+            return self._decision(forecast, order, self._why(order[0], kept, forecast, preference), kept, allowed, limits)
+        if not allowed.any():
+            raise InfeasibleSlo(
+                "privacy is 'edge', but no path stays there; add an edge model or allow privacy 'any'.", "slo.privacy"
+            )
+        return self._infeasible(forecast, slo, limits, allowed, score)
+
+    def _infeasible(
+        self, forecast: Forecast, slo: Slo, limits: tuple[Limit, ...], allowed: BoolArray, score: FloatArray
+    ) -> Decision:
+        worst = np.where(allowed, np.max([limit.excess() for limit in limits], axis=0), np.inf)
+        nearest = _first(allowed & (worst == worst[allowed].min()), score)
+        culprit = max(limits, key=lambda limit: float(limit.excess()[nearest]))
+        if slo.on_infeasible is OnInfeasible.REJECT:
+            raise InfeasibleSlo(_refusal(culprit, limits, allowed), f"slo.{culprit.name}")
+        none = np.zeros_like(allowed)
+        if slo.on_infeasible is OnInfeasible.CHEAPEST:
+            cheapest = _cheapest(forecast, allowed, score)
+            return self._decision(
+                forecast, [cheapest], "no path keeps the limits; the cheapest was asked for", none, allowed, limits
+            )
+        why = f"no path keeps the limits; the least violation, {culprit.broken_by(nearest)}"
+        return self._decision(forecast, [nearest], why, none, allowed, limits)
+
+    def _decision(
+        self, forecast: Forecast, order: list[int], why: str, kept: BoolArray, allowed: BoolArray, limits: tuple[Limit, ...]
+    ) -> Decision:
+        best = order[0]
+        return Decision(
+            path=self._paths[best],
+            reason=why,
+            fallbacks=tuple([self._paths[index] for index in order[1:]]),
+            predicted=forecast.of(best, self._paths[best]),
+            feasible=bool(kept[best]),
+            dropped=Dropped(self._names, kept, allowed, limits),
+        )
+
+    def _why(self, best: int, kept: BoolArray, forecast: Forecast, preference: Preference) -> str:
+        value, axis = forecast.mean(preference.axis)[best], preference.axis
+        saved = f", least {axis} ({value:.3g}) within {preference.band:g} of the best" if preference.band else ""
+        price = f", {axis} priced at {preference.price:g}" if preference.price else ""
+        count = f"{int(kept.sum())} of {len(kept)} paths keep the limits"
+        return f"expected accuracy {forecast.accuracy[best]:.3f}{saved}{price}; {count}"
+
+
+def _score(forecast: Forecast, preference: Preference) -> tuple[FloatArray, FloatArray]:
+    """What is ranked by, and what breaks ties, both without NaN: what is unknown comes last."""
+    cost = forecast.mean(preference.axis)
+    score = forecast.accuracy - preference.price * cost if preference.price else forecast.accuracy
+    return np.where(np.isnan(score), -np.inf, score), np.where(np.isnan(cost), np.inf, cost)
+
+
+def _ranked(kept: BoolArray, score: FloatArray, cost: FloatArray, band: float, number: int) -> list[int]:
+    """The best `number` of the `kept` paths. Sorting all of them would take most of a decision's time."""
+    left = np.where(kept, score, np.nan)
+    order: list[int] = []
+    for _ in range(min(number, int(kept.sum()))):
+        best = np.fmax.reduce(left)
+        equal = np.flatnonzero(left >= best - band) if np.isfinite(best) else np.flatnonzero(~np.isnan(left))
+        chosen = int(equal[cost[equal].argmin()])
+        order.append(chosen)
+        left[chosen] = np.nan
+    return order
+
+
+def _first(among: BoolArray, score: FloatArray) -> int:
+    indices = np.flatnonzero(among)
+    return int(indices[score[indices].argmax()])
+
+
+def _cheapest(forecast: Forecast, allowed: BoolArray, score: FloatArray) -> int:
+    """The least cost; where no cost was measured the least energy, then the least latency."""
+    for axis in ("cost_usd", "energy_j", "latency_s"):
+        cost = forecast.mean(axis)
+        known = allowed & ~np.isnan(cost)
+        if known.any():
+            return _first(known & (cost == cost[known].min()), score)
+    return _first(allowed, score)
+
+
+def _refusal(culprit: Limit, limits: tuple[Limit, ...], allowed: BoolArray) -> str:
+    others = allowed.copy()
+    for limit in limits:
+        if limit is not culprit:
+            others &= limit.kept()
+    alone = not others.any() or len(limits) == 1
+    best = culprit.best(allowed if alone else others)
+    offer = "nothing was measured that could keep it" if np.isnan(best) else f"the best that can be expected is {best:.4g}"
+    return (
+        f"No path keeps {culprit.name} {culprit.bound:g}{'' if alone else ' with the other limits'}: {offer}; "
+        "relax the limit, or let on_infeasible be 'best_effort' or 'cheapest'."
+    )
