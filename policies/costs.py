@@ -70,4 +70,5 @@ def _means(values: FloatArray, weights: FloatArray) -> FloatArray:
     seen = ~np.isnan(values) * weights[:, None]
     counts = seen.sum(axis=0)
     sums = (np.where(np.isnan(values), 0.0, values) * weights[:, None]).sum(axis=0)
-    return np.where(counts > 0, sums / np.maximum(counts, 1e-12), np.nan)
+    means: FloatArray = np.where(counts > 0, sums / np.maximum(counts, 1e-12), np.nan)
+    return means

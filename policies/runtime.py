@@ -7,12 +7,12 @@ on a few axes before it is spread over the paths.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from policies.forecast import Axis, Forecast
+from policies.forecast import Forecast
 from policies.predict import Measure, Predictor
 from policies.shape import shape_of
 from policies.sight import FAR
@@ -20,42 +20,26 @@ from policies.surface import FORM, WIDTH, Surface
 
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
+_LIKE, _FORMED = np.float32(-1 / (2 * WIDTH)), np.float32(FORM**2 / (2 * WIDTH))
 
 
 def _single(values: npt.ArrayLike) -> Float32Array:
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Where one measure's axes lie among all axes, and what leads from them to its paths."""
-
-    axes: slice
-    basis: Float32Array
-    level: Float32Array
-    late: Float32Array
-    relative: bool
-
-    def values(self, axes: Float32Array) -> Float32Array:
-        residuals = axes[self.axes] @ self.basis
-        if not self.relative:
-            return np.asarray(residuals + self.level)
-        np.exp(residuals, out=residuals)
-        residuals *= self.level
-        return residuals
-
-
 class Forecaster:
     """Immutable once made, so that many threads share it; a new profile makes a new one."""
 
     def __init__(self, predictor: Predictor) -> None:
-        measures: dict[Axis | None, Measure] = {None: predictor.accuracy, **predictor.costs}
-        surfaces = [measure.fit.surface for measure in measures.values()]
+        measures = [predictor.accuracy, *predictor.costs.values()]
+        surfaces = [measure.fit.surface for measure in measures]
         first, sight = surfaces[0], predictor.sight
-        self._centre, self._mean, self._scale = _single(sight.centre), sight.mean, sight.scale
+        self._centre, self._mean = _single(sight.centre), _single(sight.mean)
+        self._scale, self._far = _single(sight.scale * len(sight.mean) ** 0.5), np.float32(FAR / len(sight.mean) ** 0.5)
         self._profiled = _single(first.known.axes)
         self._sizes = _single((first.known.axes**2).sum(axis=1))
-        self._forms = _single(first.known.form[first.landmarks])
+        forms = first.known.form[first.landmarks]
+        self._forms, self._form_sizes = _single(2 * _FORMED * forms), _single(-_FORMED * (forms**2).sum(axis=1))
         self._landmarks, self._number, self._familiar = first.landmarks, first.number, predictor.familiar
         # Three views are averaged, hence the thirds.
         self._rotate = _single(np.hstack([sight.rotation, *(_plane_of_vector(surface) / 3 for surface in surfaces)]))
@@ -63,33 +47,47 @@ class Forecaster:
         self._offset = _single(np.hstack([_offset(surface) / 3 for surface in surfaces]))
         self._smooth = tuple(_single(np.hstack([_slopes(surface, which) / 3 for surface in surfaces])) for which in (0, 1))
         self._near = _single(np.hstack([surface.targets for surface in surfaces]) / (3 * first.number))
-        self._parts = dict(zip(measures, _parts(measures), strict=True))
-        self._unknown = np.full(len(predictor.accuracy.level), np.nan, dtype=np.float32)
+        self._axes, self._costs = _places(measures), tuple(predictor.costs)
+        self._basis = tuple(_single(surface.basis) for surface in surfaces)
+        self._accuracy = _single(predictor.accuracy.level)
+        shape = (len(predictor.costs), len(self._accuracy))
+        self._level = _single([measure.level for measure in measures[1:]]).reshape(shape)
+        self._late = _single([measure.spread for measure in measures[1:]]).reshape(shape)
+        self._unknown = np.full(len(self._accuracy), np.nan, dtype=np.float32)
 
     def forecast(self, vector: Float32Array, text: str) -> Forecast:
         """What to expect of every path for the query `text` with this unit vector, shape (width,)."""
-        form = _single(np.clip((shape_of(text) - self._mean) / self._scale, -FAR, FAR)) / np.float32(len(self._mean) ** 0.5)
+        form = (np.array(shape_of(text), dtype=np.float32) - self._mean) / self._scale
+        form = np.maximum(np.minimum(form, self._far), -self._far)
         moved = (vector - self._centre) @ self._rotate
-        own, axes = np.split(moved, [self._profiled.shape[1]])
+        own = moved[: self._profiled.shape[1]]
         distances = self._profiled @ own
         distances *= -2
         distances += self._sizes
+        near = distances.argpartition(self._number - 1)[: self._number]
         distances += own @ own
-        near = np.argpartition(distances, self._number - 1)[: self._number]
-        likeness = np.exp(distances[self._landmarks] * np.float32(-1 / (2 * WIDTH)))
-        apart = self._forms - form
-        formed = likeness * np.exp(np.einsum("ij,ij->i", apart, apart) * np.float32(-(FORM**2) / (2 * WIDTH)))
-        axes = axes + form @ self._shift + self._offset + self._near[near].sum(axis=0)
-        axes += likeness @ self._smooth[0] + formed @ self._smooth[1]
+        likeness = np.exp(distances[self._landmarks] * _LIKE)
+        # Of squared distances between forms, the profile's own part is known beforehand.
+        formed = likeness * np.exp(self._forms @ form + self._form_sizes - form @ form * _FORMED)
+        axes = moved[len(own) :] + self._offset + form @ self._shift + self._near[near].sum(axis=0)
+        axes += likeness @ self._smooth[0]
+        axes += formed @ self._smooth[1]
         return self._spread(axes, bool(distances[near].min() <= self._familiar))
 
     def _spread(self, axes: Float32Array, familiar: bool) -> Forecast:
+        accuracy = axes[self._axes[0]] @ self._basis[0]
+        accuracy += self._accuracy
+        costs = np.empty_like(self._level)
+        for row, place, basis in zip(costs, self._axes[1:], self._basis[1:], strict=True):
+            np.matmul(axes[place], basis, out=row)
+        np.exp(costs, out=costs)
+        costs *= self._level
+        means = dict(zip(self._costs, costs, strict=True))
+        late = dict(zip(self._costs, costs * self._late, strict=True))
         unknown = self._unknown
-        means = {axis: part.values(axes) for axis, part in self._parts.items()}
-        late = {axis: means[axis] * part.late for axis, part in self._parts.items() if axis}
         latency_p90_s = late.get("latency_s", unknown)
         return Forecast(
-            accuracy=means[None],
+            accuracy=accuracy,
             latency_s=means.get("latency_s", unknown),
             latency_p90_s=latency_p90_s,
             ttft_p90_s=latency_p90_s,
@@ -101,14 +99,10 @@ class Forecaster:
         )
 
 
-def _parts(measures: dict[Axis | None, Measure]) -> list[_Part]:
-    parts, start = [], 0
-    for measure in measures.values():
-        basis = measure.fit.surface.basis
-        place = slice(start, start + len(basis))
-        parts.append(_Part(place, _single(basis), _single(measure.level), _single(measure.spread), measure.relative))
-        start = place.stop
-    return parts
+def _places(measures: Sequence[Measure]) -> tuple[slice, ...]:
+    """Where each measure's axes lie among all axes."""
+    ends = np.cumsum([len(measure.fit.surface.basis) for measure in measures]).tolist()
+    return tuple(slice(start, end) for start, end in zip([0, *ends], ends, strict=False))
 
 
 def _plane_of_vector(surface: Surface) -> FloatArray:

@@ -86,7 +86,7 @@ def fit_surface(known: Seen, completed: Completed, weights: FloatArray) -> Fit:
 
 def neighbours_for(weights: FloatArray) -> int:
     """As many queries as hold a hundred measurements, but no more than half of all."""
-    return max(1, min(round(NEIGHBOURS * len(weights) / weights.sum()), len(weights) // 2))
+    return max(1, min(round(NEIGHBOURS * len(weights) / float(weights.sum())), len(weights) // 2))
 
 
 def planes(queries: Seen) -> tuple[FloatArray, FloatArray]:
