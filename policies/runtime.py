@@ -53,6 +53,7 @@ class Forecaster:
         shape = (len(predictor.costs), len(self._accuracy))
         self._level = _single([measure.level for measure in measures[1:]]).reshape(shape)
         self._late = _single([measure.spread for measure in measures[1:]]).reshape(shape)
+        self._ones = np.ones(first.number, dtype=np.float32)
         self._unknown = np.full(len(self._accuracy), np.nan, dtype=np.float32)
 
     def forecast(self, vector: Float32Array, text: str) -> Forecast:
@@ -69,7 +70,7 @@ class Forecaster:
         likeness = np.exp(distances[self._landmarks] * _LIKE)
         # Of squared distances between forms, the profile's own part is known beforehand.
         formed = likeness * np.exp(self._forms @ form + self._form_sizes - form @ form * _FORMED)
-        axes = moved[len(own) :] + self._offset + form @ self._shift + self._near[near].sum(axis=0)
+        axes = moved[len(own) :] + self._offset + form @ self._shift + self._ones @ self._near.take(near, axis=0)
         axes += likeness @ self._smooth[0]
         axes += formed @ self._smooth[1]
         return self._spread(axes, bool(distances[near].min() <= self._familiar))
