@@ -115,7 +115,7 @@ def _setting(train: Table, test: Table, objective: Axis, train_vectors: FloatArr
         accuracy=accuracy,
         costs=costs,
         vectors=test_vectors[some],
-        texts=tuple(text for text, kept in zip(test.profile.queries, some.tolist(), strict=True) if kept),
+        texts=tuple(test.profile.queries[row] for row in np.flatnonzero(some)),
         test=measured.only_measured(),
         at=prices(scale),
     )

@@ -70,5 +70,4 @@ def _means(values: FloatArray, weights: FloatArray) -> FloatArray:
     seen = ~np.isnan(values) * weights[:, None]
     counts = seen.sum(axis=0)
     sums = (np.where(np.isnan(values), 0.0, values) * weights[:, None]).sum(axis=0)
-    means: FloatArray = np.where(counts > 0, sums / np.maximum(counts, 1e-12), np.nan)
-    return means
+    return np.asarray(np.where(counts > 0, sums / np.maximum(counts, 1e-12), np.nan), dtype=np.float64)
