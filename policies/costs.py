@@ -62,7 +62,7 @@ def spread_over(values: FloatArray, left_out: FloatArray) -> FloatArray:
     own = np.full(len(counts), common)
     own[counts > 0] = np.nanquantile(ratios[:, counts > 0], QUANTILE, axis=0)
     share = np.minimum(counts, _ENOUGH) / _ENOUGH
-    return np.maximum(share * own + (1 - share) * common, 1e-12)
+    return np.asarray(np.maximum(share * own + (1 - share) * common, 1e-12), dtype=np.float64)
 
 
 def _means(values: FloatArray, weights: FloatArray) -> FloatArray:

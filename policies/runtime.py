@@ -57,7 +57,10 @@ class Forecaster:
         self._unknown = np.full(len(self._accuracy), np.nan, dtype=np.float32)
 
     def forecast(self, vector: Float32Array, text: str) -> Forecast:
-        """What to expect of every path for the query `text` with this unit vector, shape (width,)."""
+        """What to expect of every path for the query `text` with this unit vector, shape (width,).
+
+        Of a query unlike all profiled ones nothing is known but what each path does on the whole: that is the safe default.
+        """
         form = (np.array(shape_of(text), dtype=np.float32) - self._mean) / self._scale
         form = np.maximum(np.minimum(form, self._far), -self._far)
         moved = (vector - self._centre) @ self._rotate
@@ -73,7 +76,8 @@ class Forecaster:
         axes = moved[len(own) :] + self._offset + form @ self._shift + self._ones @ self._near.take(near, axis=0)
         axes += likeness @ self._smooth[0]
         axes += formed @ self._smooth[1]
-        return self._spread(axes, bool(distances[near].min() <= self._familiar))
+        familiar = bool(distances[near].min() <= self._familiar)
+        return self._spread(axes if familiar else np.zeros_like(axes), familiar)
 
     def _spread(self, axes: Float32Array, familiar: bool) -> Forecast:
         accuracy = axes[self._axes[0]] @ self._basis[0]

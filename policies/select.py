@@ -133,7 +133,8 @@ class Selector:
         saved = f", least {axis} ({value:.3g}) within {preference.band:g} of the best" if preference.band else ""
         price = f", {axis} priced at {preference.price:g}" if preference.price else ""
         count = f"{int(kept.sum())} of {len(kept)} paths keep the limits"
-        return f"expected accuracy {forecast.accuracy[best]:.3f}{saved}{price}; {count}"
+        strange = "" if forecast.familiar else "; the query is unlike all profiled ones, so each path's mean counts"
+        return f"expected accuracy {forecast.accuracy[best]:.3f}{saved}{price}; {count}{strange}"
 
 
 def _score(forecast: Forecast, preference: Preference) -> tuple[FloatArray, FloatArray]:

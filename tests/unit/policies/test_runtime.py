@@ -43,7 +43,9 @@ def test_a_query_like_none_in_the_profile_is_unfamiliar() -> None:
     predictor, vectors = learnt(400)
     forecaster = Forecaster(predictor)
     assert forecaster.forecast(vectors[3].astype(np.float32), "question").familiar
-    assert not forecaster.forecast(np.full(16, 5.0, dtype=np.float32), "question").familiar
+    strange = forecaster.forecast(np.full(16, 5.0, dtype=np.float32), "question")
+    assert not strange.familiar
+    np.testing.assert_allclose(strange.accuracy, predictor.accuracy.means, rtol=1e-5)
 
 
 def test_a_path_without_measurements_borrows_from_those_with_its_options() -> None:
