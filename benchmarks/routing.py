@@ -115,7 +115,7 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder with outcomes/.", envvar="ISTHMUS_DATA")] = Path("../shared/data"),
     cache: Annotated[Path, typer.Option(help="Folder for the vectors.")] = Path(".isthmus/vectors"),
     table: Annotated[list[str] | None, typer.Option(help="Only these tables.")] = None,
-    seeds: Annotated[int, typer.Option(help="Splits of each table; large ones get a quarter.")] = 20,
+    seeds: Annotated[int, typer.Option(help="Splits of each table; large ones get a quarter.")] = 12,
     out: Annotated[Path | None, typer.Option(help="Write the section of this page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
