@@ -1,0 +1,95 @@
+"""`isthmus evaluate`: score Isthmus and the usual alternatives on queries that none of them has seen."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cluster.cli.options import Json, print_json
+
+if TYPE_CHECKING:
+    from cluster.profile import Table
+
+
+class Objective(StrEnum):
+    """What is saved while accuracy is kept."""
+
+    LATENCY = "latency_s"
+    COST = "cost_usd"
+    ENERGY = "energy_j"
+
+
+def evaluate(
+    train: Annotated[FilePath, typer.Option(help="Folder with the profile to learn from.", metavar="TABLE")],
+    test: Annotated[FilePath, typer.Option(help="Folder with the profile to score on.", metavar="TABLE")],
+    objective: Annotated[Objective, typer.Option(help="What to save.")] = Objective.LATENCY,
+    as_json: Json = False,
+) -> None:
+    """Learn on one table of measurements, score on another: our choice of a path against eight other policies."""
+    from cluster.evaluate import evaluate as score
+    from cluster.profile import read_table
+
+    learnt, unseen = read_table(train), read_table(test)
+    result = score(learnt, unseen, objective.value, *_vectors(learnt, unseen))
+    if as_json:
+        print_json(result)
+    else:
+        _print(result)
+
+
+def _vectors(*tables: Table) -> tuple[Any, ...]:
+    import numpy as np
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from cluster.encoder import open_encoder
+
+    batch = 256
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("embedding", total=sum(len(table.profile.queries) for table in tables))
+        encoder = open_encoder()
+        vectors = []
+        for table in tables:
+            queries, parts = table.profile.queries, []
+            for start in range(0, len(queries), batch):
+                parts.append(encoder.encode(queries[start : start + batch]))
+                progress.advance(task, len(parts[-1]))
+            vectors.append(np.concatenate(parts).astype(np.float64))
+    return tuple(vectors)
+
+
+def _print(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    grid = Grid(
+        "policy",
+        "accuracy",
+        result["objective"],
+        "of best single",
+        "share at its accuracy",
+        "accuracy at its " + result["objective"],
+        "aiq",
+    )
+    for name, policy in result["policies"].items():
+        least = policy["objective_ratio_at_best_single_accuracy"]
+        grid.add_row(
+            name,
+            f"{policy['accuracy']:.3f}",
+            f"{policy['objective']:.4g}",
+            _share(policy["objective_ratio"]),
+            "never" if least is None else _share(least),
+            f"{policy['accuracy_at_best_single_objective']:.3f}",
+            f"{policy['aiq']:.3f}",
+        )
+    console = Console()
+    console.print(grid)
+    counts = f"{result['train_queries']} queries learnt from, {result['test_queries']} scored, {result['paths']} paths"
+    console.print(counts, highlight=False)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"

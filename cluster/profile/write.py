@@ -1,0 +1,53 @@
+"""Writing a profile."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cluster.profile.table import MEASURES, OUTCOMES, PATHS, QUERIES, SCHEMA, SCHEMA_KEY, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def write_table(table: Table, folder: FilePath) -> None:
+    """Write the three files; each appears whole or not at all. Cells without any measurement get no row."""
+    import pyarrow as pa
+
+    folder.mkdir(parents=True, exist_ok=True)
+    profile = table.profile
+    measured = np.stack([getattr(profile, measure) for measure in MEASURES])
+    rows, columns = np.nonzero(~np.isnan(measured).all(axis=0))
+    outcomes = {"query_id": [profile.query_ids[row] for row in rows], "path": [profile.paths[column] for column in columns]}
+    values = {
+        measure: pa.array(cells[rows, columns], pa.float64(), from_pandas=True)  # NaN becomes null
+        for measure, cells in zip(MEASURES, measured, strict=True)
+    }
+    queries = {"query_id": profile.query_ids, "query": profile.queries, "domain": table.domains, "reference": table.references}
+    _parquet(pa.table({name: pa.array(column, pa.string()) for name, column in queries.items()}), folder / QUERIES)
+    _parquet(
+        pa.table({**{name: pa.array(column, pa.string()) for name, column in outcomes.items()}, **values}), folder / OUTCOMES
+    )
+    _paths(table, folder / PATHS)
+
+
+def _parquet(table: pa.Table, file: FilePath) -> None:
+    import pyarrow.parquet as pq
+
+    partial = file.with_name(f".{file.name}.partial")
+    pq.write_table(table.replace_schema_metadata({SCHEMA_KEY: SCHEMA.encode()}), partial)
+    os.replace(partial, file)
+
+
+def _paths(table: Table, file: FilePath) -> None:
+    partial = file.with_name(f".{file.name}.partial")
+    with partial.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.writer(lines)
+        writer.writerow(("path", "tier", "preprocess", "retrieve", "refine", "generate"))
+        writer.writerows((row.name, row.tier, *row.options) for row in table.paths)
+    os.replace(partial, file)

@@ -1,0 +1,185 @@
+"""Which path to take: drop what breaks a limit, rank the rest (ECO-LLM's runtime, arXiv 2507.09003)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+from policies.errors import InfeasibleSlo
+from policies.forecast import Axis, FloatArray, Forecast
+from policies.limits import BoolArray, Dropped, Limit, limits_of
+from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
+
+FALLBACKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """What to save when accuracy is equal. Between paths that keep the limits, accuracy - `price` × `axis` counts;
+    those within `band` of the best are equal, and the one that takes least of `axis` wins."""
+
+    axis: Axis = "latency_s"
+    price: float = 0.0
+    band: float = 0.0
+
+
+BY_ACCURACY = Preference()
+
+
+class Fallbacks(Sequence[Path]):
+    """The next best paths that keep the limits. They are ranked when read: few requests fail."""
+
+    def __init__(
+        self, paths: Sequence[Path], kept: BoolArray, score: FloatArray, cost: FloatArray, band: float, taken: int
+    ) -> None:
+        self._given = (paths, kept, score, cost, band, taken)
+
+    @overload
+    def __getitem__(self, place: int) -> Path: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Path]: ...
+    def __getitem__(self, place: int | slice) -> Path | Sequence[Path]:
+        return self._ranked[place]
+
+    def __len__(self) -> int:
+        return len(self._ranked)
+
+    @cached_property
+    def _ranked(self) -> tuple[Path, ...]:
+        paths, kept, score, cost, band, taken = self._given
+        left, order = np.where(kept, score, np.nan), [taken]
+        for _ in range(min(FALLBACKS, int(kept.sum()) - 1)):
+            left[order[-1]] = np.nan
+            order.append(_best(left, cost, band))
+        return tuple(paths[index] for index in order[1:])
+
+
+class Selector:
+    """Chooses among fixed paths. Holds nothing that changes, so one instance serves many threads."""
+
+    def __init__(self, paths: Sequence[Path], stays_on_edge: npt.ArrayLike) -> None:
+        """`stays_on_edge` tells of each path whether all its stages can run at the edge. Raises ValueError without a path."""
+        if not paths:
+            raise ValueError("there is no path to choose from")
+        self._paths = tuple(paths)
+        self._names = tuple(path.name for path in paths)
+        self._edge: BoolArray = np.asarray(stays_on_edge, dtype=np.bool_)
+        self._all = np.ones(len(paths), dtype=np.bool_)
+
+    def select(self, forecast: Forecast, slo: Slo, preference: Preference = BY_ACCURACY) -> Decision:
+        """The best path that keeps every limit, else the answer that `slo.on_infeasible` asks for; privacy is never given up.
+
+        Raises InfeasibleSlo (reject, or privacy that no path keeps) and InvalidRequest (a limit that is no limit).
+        """
+        allowed = self._edge if slo.privacy is Privacy.EDGE else self._all
+        limits = limits_of(slo, forecast)
+        kept = allowed
+        for limit in limits:
+            kept = kept & limit.kept()
+        score, cost = _score(forecast, preference)
+        if kept.any():
+            best = _best(np.where(kept, score, np.nan), cost, preference.band)
+            others = Fallbacks(self._paths, kept, score, cost, preference.band, best)
+            return self._decision(forecast, best, others, self._why(best, kept, forecast, preference), kept, allowed, limits)
+        if not allowed.any():
+            raise InfeasibleSlo(
+                "privacy is 'edge', but no path stays there; add an edge model or allow privacy 'any'.", "slo.privacy"
+            )
+        return self._infeasible(forecast, slo, limits, allowed, score)
+
+    def _infeasible(
+        self, forecast: Forecast, slo: Slo, limits: tuple[Limit, ...], allowed: BoolArray, score: FloatArray
+    ) -> Decision:
+        worst = np.where(allowed, np.max([limit.excess() for limit in limits], axis=0), np.inf)
+        nearest = _first(allowed & (worst == worst[allowed].min()), score)
+        culprit = max(limits, key=lambda limit: float(limit.excess()[nearest]))
+        if slo.on_infeasible is OnInfeasible.REJECT:
+            raise InfeasibleSlo(_refusal(culprit, limits, allowed), f"slo.{culprit.name}")
+        none = np.zeros_like(allowed)
+        if slo.on_infeasible is OnInfeasible.CHEAPEST:
+            cheapest = _cheapest(forecast, allowed, score)
+            return self._decision(
+                forecast, cheapest, (), "no path keeps the limits; the cheapest was asked for", none, allowed, limits
+            )
+        why = f"no path keeps the limits; the least violation, {culprit.broken_by(nearest)}"
+        return self._decision(forecast, nearest, (), why, none, allowed, limits)
+
+    def _decision(
+        self,
+        forecast: Forecast,
+        best: int,
+        fallbacks: Sequence[Path],
+        why: str,
+        kept: BoolArray,
+        allowed: BoolArray,
+        limits: tuple[Limit, ...],
+    ) -> Decision:
+        return Decision(
+            path=self._paths[best],
+            reason=why,
+            fallbacks=fallbacks,
+            predicted=forecast.of(best, self._paths[best]),
+            feasible=bool(kept[best]),
+            dropped=Dropped(self._names, kept, allowed, limits),
+        )
+
+    def _why(self, best: int, kept: BoolArray, forecast: Forecast, preference: Preference) -> str:
+        value, axis = forecast.mean(preference.axis)[best], preference.axis
+        saved = f", least {axis} ({value:.3g}) within {preference.band:g} of the best" if preference.band else ""
+        price = f", {axis} priced at {preference.price:g}" if preference.price else ""
+        count = f"{int(kept.sum())} of {len(kept)} paths keep the limits"
+        strange = "" if forecast.familiar else "; the query is unlike all profiled ones, so each path's mean counts"
+        return f"expected accuracy {forecast.accuracy[best]:.3f}{saved}{price}; {count}{strange}"
+
+
+def _score(forecast: Forecast, preference: Preference) -> tuple[FloatArray, FloatArray]:
+    """What is ranked by, and what breaks ties, both without NaN: what is unknown comes last."""
+    cost = forecast.mean(preference.axis)
+    score = forecast.accuracy - preference.price * cost if preference.price else forecast.accuracy
+    return _without_nan(score, -np.inf), _without_nan(cost, np.inf)
+
+
+def _without_nan(values: FloatArray, instead: float) -> FloatArray:
+    missing = np.isnan(values)
+    return np.where(missing, instead, values) if missing.any() else values
+
+
+def _best(left: FloatArray, cost: FloatArray, band: float) -> int:
+    """Of what is `left` (NaN if not) the cheapest within `band` of the best score."""
+    best = np.fmax.reduce(left)
+    equal = np.flatnonzero(left >= best - band) if np.isfinite(best) else np.flatnonzero(~np.isnan(left))
+    return int(equal[cost[equal].argmin()])
+
+
+def _first(among: BoolArray, score: FloatArray) -> int:
+    indices = np.flatnonzero(among)
+    return int(indices[score[indices].argmax()])
+
+
+def _cheapest(forecast: Forecast, allowed: BoolArray, score: FloatArray) -> int:
+    """The least cost; where no cost was measured the least energy, then the least latency."""
+    for axis in ("cost_usd", "energy_j", "latency_s"):
+        cost = forecast.mean(axis)
+        known = allowed & ~np.isnan(cost)
+        if known.any():
+            return _first(known & (cost == cost[known].min()), score)
+    return _first(allowed, score)
+
+
+def _refusal(culprit: Limit, limits: tuple[Limit, ...], allowed: BoolArray) -> str:
+    others = allowed.copy()
+    for limit in limits:
+        if limit is not culprit:
+            others &= limit.kept()
+    alone = not others.any() or len(limits) == 1
+    best = culprit.best(allowed if alone else others)
+    offer = "nothing was measured that could keep it" if np.isnan(best) else f"the best that can be expected is {best:.4g}"
+    return (
+        f"No path keeps {culprit.name} {culprit.bound:g}{'' if alone else ' with the other limits'}: {offer}; "
+        "relax the limit, or let on_infeasible be 'best_effort' or 'cheapest'."
+    )

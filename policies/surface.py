@@ -1,0 +1,144 @@
+"""How one measure of every path varies from query to query, on few axes that all paths have in common.
+
+Paths go up and down together, so residuals are predicted on their principal axes and every path borrows from all others.
+Three views of a query are averaged: a plane over its sentence vector, a smooth surface over likeness to landmarks, and the
+mean of its nearest profiled queries. None wins everywhere; their errors differ, so the mean of them loses nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from policies.complete import Completed
+from policies.evidence import Averaged, average
+from policies.sight import Seen
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+MOST_AXES = 24
+MOST_LANDMARKS = 256
+NEIGHBOURS = 100
+FORM = 0.6
+"""How much the form of a query counts beside its meaning, where the evidence is for seeing it at all."""
+WIDTH = 0.35
+"""Of the smooth surface, in squared distance between unit vectors over two."""
+_BLOCK = 512  # rows of a distance matrix held at once
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """Residuals of `known` queries on `basis` of shape (axes, paths): `targets` of shape (queries, axes).
+
+    `landmarks` are places in `known`; `whiten` of shape (landmarks, landmarks) turns likeness to them into features, once
+    without and once with the form of a query.
+    """
+
+    known: Seen
+    targets: FloatArray
+    basis: FloatArray
+    number: int
+    landmarks: IntArray
+    whiten: tuple[FloatArray, FloatArray]
+    plane: Averaged
+    smooth: Averaged
+
+    def residuals(self, queries: Seen) -> FloatArray:
+        """How far each path is expected to be from its mean, shape (queries, paths)."""
+        plane = self.plane.predict(planes(queries))
+        near = np.empty((len(queries.axes), len(self.basis)))
+        for start in range(0, len(near), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            near[rows] = self._near(queries.axes[rows])
+        smooth = self.smooth.predict(_smooth(queries, self.known.rows(self.landmarks), self.whiten))
+        predicted: FloatArray = ((plane + smooth + near) / 3) @ self.basis
+        return predicted
+
+    def _near(self, axes: FloatArray) -> FloatArray:
+        return _nearest_means(squares(axes, self.known.axes), self.targets, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A surface, and what it says of each profiled query when that one is left out, shape (queries, paths)."""
+
+    surface: Surface
+    left_out: FloatArray
+
+
+def fit_surface(known: Seen, completed: Completed, weights: FloatArray) -> Fit:
+    """Fit the residuals of `completed`. `weights` of shape (queries,) are how often each query was asked."""
+    basis = _axes(completed.residuals, weights)
+    targets = completed.residuals @ basis.T
+    number = neighbours_for(weights)
+    landmarks = np.unique(np.linspace(0, len(targets) - 1, MOST_LANDMARKS).astype(np.intp))
+    middle = known.rows(landmarks)
+    whiten = (_whitening(_likeness(middle, middle, 0.0)), _whitening(_likeness(middle, middle, FORM)))
+    centred = targets - targets.mean(axis=0)
+    plane = average(planes(known), centred)
+    smooth = average(_smooth(known, middle, whiten), centred)
+    surface = Surface(known, targets, basis, number, landmarks, whiten, plane, smooth)
+    left_out = (plane.left_out + smooth.left_out + _near_left_out(known.axes, targets, number)) / 3
+    return Fit(surface, left_out @ basis)
+
+
+def neighbours_for(weights: FloatArray) -> int:
+    """As many queries as hold a hundred measurements, but no more than half of all."""
+    return max(1, min(round(NEIGHBOURS * len(weights) / float(weights.sum())), len(weights) // 2))
+
+
+def planes(queries: Seen) -> tuple[FloatArray, FloatArray]:
+    """The features of the plane: the vector, and the vector with the form."""
+    return queries.plain, np.hstack([queries.plain, FORM * queries.form])
+
+
+def squares(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Squared distances, shape (left, right)."""
+    found: FloatArray = (left**2).sum(axis=1)[:, None] - 2 * left @ right.T + (right**2).sum(axis=1)[None, :]
+    return np.maximum(found, 0.0)
+
+
+def _smooth(queries: Seen, landmarks: Seen, whiten: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+    plain, formed = whiten
+    return _likeness(queries, landmarks, 0.0) @ plain, _likeness(queries, landmarks, FORM) @ formed
+
+
+def _likeness(queries: Seen, others: Seen, form: float) -> FloatArray:
+    distances = squares(queries.axes, others.axes)
+    if form:
+        distances += form**2 * squares(queries.form, others.form)
+    return np.asarray(np.exp(-distances / (2 * WIDTH)), dtype=np.float64)
+
+
+def _whitening(likeness: FloatArray) -> FloatArray:
+    """The inverse root of likeness among landmarks (Nyström: Williams and Seeger, 2001), without its rounding errors."""
+    sizes, vectors = np.linalg.eigh(likeness)
+    kept = sizes > 1e-8 * sizes[-1]
+    return np.asarray(vectors[:, kept] / np.sqrt(sizes[kept]), dtype=np.float64)
+
+
+def _near_left_out(axes: FloatArray, targets: FloatArray, number: int) -> FloatArray:
+    if len(axes) < 2:
+        return np.zeros_like(targets)
+    found = np.empty_like(targets)
+    for start in range(0, len(axes), _BLOCK):
+        distances = squares(axes[start : start + _BLOCK], axes)
+        distances[np.arange(len(distances)), np.arange(start, start + len(distances))] = np.inf
+        found[start : start + _BLOCK] = _nearest_means(distances, targets, number)
+    return found
+
+
+def _nearest_means(distances: FloatArray, targets: FloatArray, number: int) -> FloatArray:
+    nearest = np.argpartition(distances, number - 1, axis=1)[:, :number]
+    means: FloatArray = targets[nearest].mean(axis=1)
+    return means
+
+
+def _axes(residuals: FloatArray, weights: FloatArray) -> FloatArray:
+    """Principal axes of the residuals, shape (axes, paths), the strongest first."""
+    centred = (residuals - np.average(residuals, axis=0, weights=weights)) * np.sqrt(weights)[:, None]
+    if len(centred) < centred.shape[1]:
+        return np.asarray(np.linalg.svd(centred, full_matrices=False)[2][:MOST_AXES], dtype=np.float64)
+    return np.asarray(np.linalg.eigh(centred.T @ centred)[1].T[::-1][:MOST_AXES], dtype=np.float64)
