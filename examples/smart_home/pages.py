@@ -14,6 +14,7 @@ from examples.smart_home.troubleshooting import ask_fault
 
 ALL_PAGES = ("registry", *PAGES, "reset", "codes", "remedies")
 # how often a lesson opens them: commands stand on one page only, comparisons need the same page of two devices
+_COMPARISONS = 3  # asked for each attribute of a pair of pages: they are the hardest questions, and few pages are pairs
 _SHARES = {"registry": 4, "dimensions": 4, "electrical": 6, "care": 2, "service": 2}
 
 
@@ -118,7 +119,7 @@ def _comparisons(opened: list[Page], random: Random) -> list[Query]:
     queries = []
     for attribute in COMPARABLE:
         devices = [page.device for page in opened if page.name == attribute.page]
-        if len(devices) >= 2:
+        for _ in range(_COMPARISONS if len(devices) >= 2 else 0):
             first, second = random.sample(devices, k=2)
             if first.values[attribute.key] != second.values[attribute.key]:
                 queries.append(compare(first, second, attribute, random))
