@@ -13,8 +13,8 @@ from examples.smart_home.query import Query
 from examples.smart_home.troubleshooting import ask_fault
 
 ALL_PAGES = ("registry", *PAGES, "reset", "codes", "remedies")
-# how often a lesson opens them: commands stand on one page only, comparisons need the same page of two devices
 _COMPARISONS = 3  # asked for each attribute of a pair of pages: they are the hardest questions, and few pages are pairs
+# how often a lesson opens them: commands stand on one page only, comparisons need the same page of two devices
 _SHARES = {"registry": 4, "dimensions": 4, "electrical": 6, "care": 2, "service": 2}
 
 
