@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -19,6 +17,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from cluster.ports import free_ports
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -36,9 +36,7 @@ def isthmus(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def configuration(folder: Path, edge: str = "{engine: echo}") -> Path:
-    with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-        gateway, head, dashboard = (s.getsockname()[1] for s in taken)
+    gateway, head, dashboard = free_ports(3)
     file = folder / "isthmus.yaml"
     file.write_text(
         f"gateway: {{port: {gateway}}}\ncluster: {{port: {head}, dashboard_port: {dashboard}}}\n"

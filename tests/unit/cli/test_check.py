@@ -69,6 +69,22 @@ def test_a_cluster_to_join_that_is_not_there(blocked: Any, address: str) -> None
     assert list(found) == ["cluster.address"]
 
 
+def test_an_address_of_another_machine(blocked: Any) -> None:
+    found = blocked(f"{ECHO}gateway: {{host: 192.0.2.1, api_keys_env: PATH}}\n", with_ports=False)
+    assert found["gateway.port"].endswith("; give an address of this machine.")
+
+
+def test_a_gateway_on_another_machine_must_be_in_reach(blocked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        answers = socket.create_connection
+        monkeypatch.setattr(socket, "create_connection", lambda *_, **more: answers(other.getsockname(), **more))
+        joined = ECHO + "cluster: {address: '192.0.2.7:6379'}\n"
+        found = blocked(joined, with_ports=False)
+        assert list(found) == ["gateway.host"]
+        assert "out of reach from here; set gateway.host to 192.0.2.7" in found["gateway.host"]
+        assert blocked(joined + "gateway: {host: 0.0.0.0}\n", with_ports=False) == {}
+
+
 def test_missing_gguf(blocked: Any, tmp_path: Path) -> None:
     found = blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n")
     assert found["models.edge.path"] == f"there is no file {tmp_path}/a.gguf; put a GGUF file there or name another."
