@@ -7,13 +7,13 @@ import urllib.request
 from collections.abc import Callable
 from http.client import HTTPResponse
 
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 GONE_S = 30.0
 
 
 def get(url: str, headers: dict[str, str] | None = None, timeout_s: float = 10.0) -> HTTPResponse:
     """The response, to be closed. Raises HTTPError for a status of 400 and above, OSError when nobody answers."""
-    response: HTTPResponse = _OPENER.open(urllib.request.Request(url, headers=headers or {}), timeout=timeout_s)
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    response: HTTPResponse = direct.open(urllib.request.Request(url, headers=headers or {}), timeout=timeout_s)
     return response
 
 
