@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from cluster.energy import EnergySource
 from deployments.prompts import Message
 
-EnergySource = Literal["measured", "modelled"]
 FinishReason = Literal["stop", "length"]
 
 

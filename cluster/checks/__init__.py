@@ -6,7 +6,9 @@ from pathlib import Path as FilePath
 
 from cluster.checks.capacity import check_capacity
 from cluster.checks.documents import check_documents
+from cluster.checks.encoders import check_encoders
 from cluster.checks.finding import Finding
+from cluster.checks.link import check_link
 from cluster.checks.machine import check_machine
 from cluster.checks.models import check_models
 from cluster.checks.ports import check_ports
@@ -24,7 +26,9 @@ def check_all(config: Config, file: FilePath) -> list[Finding]:
         *check_ports(config, file),
         *check_capacity(config),
         *check_models(config),
+        *check_encoders(config),
         *check_documents(config),
+        *check_link(config),
         *check_secrets(config),
     ]
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from cluster.config.base import Section
 from cluster.config.models import ModelConfig
+from cluster.config.names import ModelName
 from cluster.config.serving import Documents, Gateway, Stages
 from cluster.config.sites import Cluster
 from policies.errors import nearest
@@ -22,7 +23,7 @@ class Config(Section):
     cluster: Cluster = Field(default_factory=Cluster, description="Where things run.")
     gateway: Gateway = Field(default_factory=Gateway, description="The HTTP door.")
     documents: Documents | None = Field(None, description="The domain's documents; needed by every retrieve option but none.")
-    models: dict[str, ModelConfig] = Field(min_length=1, description="The language models by name.")
+    models: dict[ModelName, ModelConfig] = Field(min_length=1, description="The language models by name.")
     stages: Stages = Field(default_factory=Stages, description="The options of each stage.")
     default_path: str | None = Field(
         None, description="Path that `auto` takes until a profile exists; the last of all when not given."
@@ -80,6 +81,10 @@ class Config(Section):
             if name not in self.models:
                 raise ValueError(f"stages: no model is called {name!r}{nearest(name, self.models)}")
         known = {path.name for path in self.paths}
+        if not known:
+            raise ValueError(
+                "stages: no path is left; add none to stages.preprocess and stages.refine, or an option to stages.retrieve"
+            )
         for key, path in (("default_path", self.default_path), ("fallback_path", self.fallback_path)):
             if path is not None and path not in known:
                 raise ValueError(f"{key}: {path!r} is not a path of stages{nearest(path, known)}")

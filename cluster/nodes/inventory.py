@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
 from cluster.nodes.application import NAME
+from cluster.nodes.direct import get
 from policies.errors import IsthmusError
 
 
@@ -91,9 +91,8 @@ def _deployment(deployment: Mapping[str, Any], sites: Mapping[str, SiteStatus]) 
 
 def _get(url: str, token: FilePath | None) -> dict[str, Any]:
     secret = os.environ.get("RAY_AUTH_TOKEN") or _first_line(os.environ.get("RAY_AUTH_TOKEN_PATH")) or _first_line(token)
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {secret}"} if secret else {})
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with get(url, {"Authorization": f"Bearer {secret}"} if secret else {}) as response:
             answer: dict[str, Any] = json.load(response)
             return answer
     except urllib.error.HTTPError as error:

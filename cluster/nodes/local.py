@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
@@ -109,6 +110,12 @@ def end_leftovers(temporary: FilePath) -> None:
     """End what a cluster left behind: a process that was just being born, or all of them when its holder was killed."""
     while left := {process for process in psutil.process_iter() if _belongs(process, temporary)}:
         _end(left)
+
+
+def remove_leftovers(temporary: FilePath) -> None:
+    """End what a cluster left behind and remove its folder, logs included."""
+    end_leftovers(temporary)
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _belongs(process: psutil.Process, temporary: FilePath) -> bool:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from cluster.nodes.variables import free_ports
+from cluster.ports import free_ports
 
 KEY = "a-key-of-the-test"
 SETTINGS = {
