@@ -10,6 +10,7 @@ from cluster.checks.finding import Finding
 from cluster.checks.machine import check_machine
 from cluster.checks.models import check_models
 from cluster.checks.ports import check_ports
+from cluster.checks.profile import check_profile
 from cluster.checks.secrets import check_secrets
 from cluster.config import Config
 from policies.errors import ConfigurationError
@@ -25,6 +26,7 @@ def check_all(config: Config, file: FilePath) -> list[Finding]:
         *check_capacity(config),
         *check_models(config),
         *check_documents(config),
+        *check_profile(config),
         *check_secrets(config),
     ]
 

@@ -24,8 +24,10 @@ def anchored(config: Config, folder: FilePath) -> Config:
             "reranker": _folder_or_name(stages.reranker, folder) if stages.reranker else None,
         }
     )
+    profile = _absolute(config.profile, folder) if config.profile else None
     models = {name: _model(model, folder) for name, model in config.models.items()}
-    return config.model_copy(update={"cluster": cluster, "documents": documents, "stages": stages, "models": models})
+    update = {"cluster": cluster, "documents": documents, "stages": stages, "models": models, "profile": profile}
+    return config.model_copy(update=update)
 
 
 def _model(model: ModelConfig, folder: FilePath) -> ModelConfig:
