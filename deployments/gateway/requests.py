@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from deployments.gateway.slo import SloBody
+from deployments.prompts import Message
 
 
 def _refuse(value: object) -> None:
@@ -124,6 +125,13 @@ class ChatBody(GenerateBody):
     reasoning_effort: Unsupported = None
     verbosity: Unsupported = None
     web_search_options: Unsupported = None
+
+    @property
+    def dialogue(self) -> tuple[Message, ...]:
+        """The messages; `developer` is the newer name of `system`."""
+        return tuple(
+            Message(role="system" if turn.role == "developer" else turn.role, content=turn.content) for turn in self.messages
+        )
 
 
 class CompletionBody(GenerateBody):

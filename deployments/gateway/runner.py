@@ -34,6 +34,11 @@ class Runner:
             name: [client for client in clients if client.server.model == name] for name in config.models
         }
 
+    @property
+    def clients(self) -> Mapping[str, Sequence[ModelClient]]:
+        """The servers of each model, in the order in which they are asked."""
+        return self._clients
+
     async def complete(self, job: Job) -> Answer:
         """The whole answer. Raises RequestError, or ServiceError when no server and no path is left."""
 

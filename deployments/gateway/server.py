@@ -19,6 +19,7 @@ from deployments.gateway.client import ModelClient
 from deployments.gateway.door import Door
 from deployments.gateway.keys import Keys
 from deployments.gateway.metrics import Metrics
+from deployments.gateway.profiled import Profiled
 from deployments.gateway.routes import Routes
 from deployments.gateway.runner import Runner
 from deployments.gateway.seats import Seats
@@ -42,7 +43,8 @@ class Gateway:
             stages.open()
         self._watch = Watch(clients, _look)
         self._flushing: asyncio.Task[None] | None = None
-        api = Api(config, Runner(config, clients, stages), stages, self._metrics, self._watch.missing)
+        api = Api(config, Runner(config, clients, stages), stages, self._metrics, self._missing)
+        self._profiled = Profiled(config, stages, api.chooser)
         seats = Seats("the gateway", config.gateway.max_ongoing, config.gateway.max_queued)
         self._door = Door(routes(api), keys, seats, self._metrics, self._start, self._stop)
 
@@ -50,12 +52,17 @@ class Gateway:
         """Asked for by Serve once the replica is constructed."""
         return self._door
 
+    def _missing(self) -> list[str]:
+        return self._watch.missing() + self._profiled.missing
+
     async def _start(self) -> None:
         self._watch.start()
+        self._profiled.start()
         self._flushing = asyncio.create_task(self._flush())
 
     async def _stop(self) -> None:
         self._watch.stop()
+        self._profiled.stop()
         if self._flushing is not None:
             self._flushing.cancel()
         self._metrics.flush()
@@ -104,7 +111,8 @@ def routes(api: Api) -> Routes:
             ("POST", "/v1/embeddings"): api.embeddings,
             ("GET", "/v1/models"): api.models,
             ("GET", "/v1/models/"): api.model,
-            ("GET", "/v1/decisions/"): api.decision,
+            ("POST", "/v1/route"): api.deciding.route,
+            ("GET", "/v1/decisions/"): api.deciding.decision,
             ("GET", "/healthz"): api.healthz,
             ("GET", "/readyz"): api.readyz,
         }
