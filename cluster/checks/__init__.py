@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 from cluster.checks.capacity import check_capacity
 from cluster.checks.documents import check_documents
 from cluster.checks.finding import Finding
+from cluster.checks.log import check_log
 from cluster.checks.machine import check_machine
 from cluster.checks.models import check_models
 from cluster.checks.ports import check_ports
@@ -27,6 +28,7 @@ def check_all(config: Config, file: FilePath) -> list[Finding]:
         *check_models(config),
         *check_documents(config),
         *check_profile(config),
+        *check_log(config),
         *check_secrets(config),
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from cluster.config import Config
+from cluster.log import DecisionLog
 from deployments.gateway import replies
 from deployments.gateway.body import receive
 from deployments.gateway.catalogue import AUTO, Catalogue
@@ -23,6 +25,7 @@ from deployments.gateway.deadline import Deadline
 from deployments.gateway.deciding import Deciding
 from deployments.gateway.decisions import Decisions
 from deployments.gateway.job import Answer, Job
+from deployments.gateway.logged import entry
 from deployments.gateway.metrics import Metrics
 from deployments.gateway.requests import ChatBody, CompletionBody, EmbeddingBody, GenerateBody
 from deployments.gateway.runner import Runner
@@ -42,18 +45,25 @@ class Api:
     """The endpoints of one gateway."""
 
     def __init__(
-        self, config: Config, runner: Runner, stages: LightStages, metrics: Metrics, missing: Callable[[], list[str]]
+        self,
+        config: Config,
+        runner: Runner,
+        stages: LightStages,
+        metrics: Metrics,
+        missing: Callable[[], list[str]],
+        log: DecisionLog | None = None,
     ) -> None:
-        """`missing` names the models that cannot be reached."""
+        """`missing` names what cannot be reached yet; dialogues are written into `log`."""
         self._config = config
         self._runner = runner
         self._stages = stages
         self._metrics = metrics
         self._missing = missing
+        self._log = log
         self._catalogue = Catalogue(config)
         self._decisions = Decisions()
         self.chooser = Chooser(config, self._catalogue, stages, runner.clients)
-        self.deciding = Deciding(config, self.chooser, self._decisions)
+        self.deciding = Deciding(config, self.chooser, self._decisions, log)
 
     async def healthz(self, visit: Visit) -> Response:
         """The process lives."""
@@ -166,6 +176,7 @@ class Api:
         record = answer.record(job)
         visit.path, visit.site = answer.path.name, answer.site
         self._decisions.keep(job.decision_id, record, job.candidates)
+        self._record(job, answer)
         if job.choice is not None:
             self.chooser.answered(job.choice, answer.text, answer.path)
         self._metrics.answer(answer.path.name, answer.site, answer.usage, answer.latency_s, answer.ttft_s)
@@ -174,6 +185,11 @@ class Api:
     def _note_failure(self, job: Job, error: IsthmusError) -> None:
         record = {"decision_id": job.decision_id, "path": job.decision.path.name, "site": None, "reason": job.decision.reason}
         self._decisions.keep(job.decision_id, {**record, **replies.error_body(error)}, job.candidates)
+        self._record(job, error)
+
+    def _record(self, job: Job, outcome: Answer | IsthmusError) -> None:
+        if self._log is not None and job.messages:
+            self._log.put(entry(self._config.domain, job, outcome, time.time()))
 
 
 def _sampling(body: GenerateBody, max_tokens: int | None) -> Sampling:

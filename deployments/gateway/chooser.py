@@ -13,14 +13,12 @@ from deployments.gateway.case import Case
 from deployments.gateway.catalogue import AUTO, Catalogue
 from deployments.gateway.client import ModelClient
 from deployments.gateway.deadline import Deadline
-from deployments.gateway.dialogues import Dialogues, Thread
+from deployments.gateway.dialogues import Dialogues, Thread, asked
 from deployments.gateway.situation import Situation
 from deployments.gateway.stages import LightStages
-from deployments.prompts import Message, question_of
+from deployments.prompts import Message
 from policies.errors import DeadlineExceeded
 from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
-
-_LONGEST = 8192  # characters of a question that are looked at: far more than an encoder reads, far less than a body may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Chooser:
             return Choice(replace(decision, reason=f"{decision.reason}; {why_not}"))
         # The question alone: so the profile's queries were embedded, and retrieval needs the same vector. What came before
         # it speaks through the path that the dialogue is on.
-        question = question_of(messages)[:_LONGEST]
+        question = asked(messages)
         try:
             async with asyncio.timeout_at(deadline.at):
                 vector = await (await self._stages.get()).embed_one(question)

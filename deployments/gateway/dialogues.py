@@ -6,8 +6,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from deployments.prompts import Message
+from deployments.prompts import Message, question_of
 from policies.types import Path
+
+_LONGEST = 8192  # characters of a question that are looked at: far more than an encoder reads, far less than a body may have
+
+
+def asked(messages: Sequence[Message]) -> str:
+    """The question that a path is chosen for, and that is written into the log."""
+    return question_of(messages)[:_LONGEST]
 
 
 class Thread:

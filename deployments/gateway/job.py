@@ -74,8 +74,6 @@ class Answer:
 
     def record(self, job: Job) -> dict[str, Any]:
         """The answer's `isthmus` field."""
-        cost_usd = sum(report.cost_usd for report in self.reports)
-        energy_j = sum(report.energy_j for report in self.reports)
         return {
             "decision_id": job.decision_id,
             "path": self.path.name,
@@ -84,13 +82,13 @@ class Answer:
             "measured": {
                 "latency_s": round(self.latency_s, 6),
                 "ttft_s": None if self.ttft_s is None else round(self.ttft_s, 6),
-                "cost_usd": cost_usd,
-                "energy_j": energy_j,
+                "cost_usd": self.cost_usd,
+                "energy_j": self.energy_j,
                 "energy_source": "measured" if all(r.energy_source == "measured" for r in self.reports) else "modelled",
                 "stages": [_stage(report) for report in self.reports],
             },
             "feasible": job.decision.feasible,
-            "slo_met": self._within(job.slo, cost_usd, energy_j),
+            "slo_met": self.keeps(job.slo),
             "sources": [
                 {"title": p.title, "source": p.source, "passage_id": p.passage_id, "score": p.score} for p in self.passages
             ],
@@ -98,13 +96,23 @@ class Answer:
             "link": self.link,
         }
 
-    def _within(self, slo: Slo, cost_usd: float, energy_j: float) -> bool:
+    @property
+    def cost_usd(self) -> float:
+        """Of all stages."""
+        return sum(report.cost_usd for report in self.reports)
+
+    @property
+    def energy_j(self) -> float:
+        """Of all stages."""
+        return sum(report.energy_j for report in self.reports)
+
+    def keeps(self, slo: Slo) -> bool:
         """Whether every limit that can be measured was kept; accuracy cannot."""
         limits = (
             (slo.max_latency_s, self.latency_s),
             (slo.max_ttft_s, self.latency_s if self.ttft_s is None else self.ttft_s),
-            (slo.max_cost_usd, cost_usd),
-            (slo.max_energy_j, energy_j),
+            (slo.max_cost_usd, self.cost_usd),
+            (slo.max_energy_j, self.energy_j),
         )
         return all(limit is None or value <= limit for limit, value in limits)
 

@@ -149,3 +149,12 @@ class EmbeddingBody(Body):
     input: OneOrMore = Field(min_length=1, max_length=2048)
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Unsupported = None
+
+
+class FeedbackBody(BaseModel):
+    """`POST /v1/feedback`: how good the answer of a decision was."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+    decision_id: str = Field(min_length=1)
+    score: float = Field(ge=0, le=1)

@@ -8,13 +8,17 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import openai
 import psutil
 import pytest
 import yaml
 
 from cluster.nodes.variables import free_ports
+from cluster.profile import PathRow, Table, write_table
+from policies.types import Profile
 
 KEY = "a-key-of-the-test"
 SETTINGS = {
@@ -33,7 +37,23 @@ SETTINGS = {
     },
     "default_path": "none/none/none/large",
     "fallback_path": "none/none/none/small",
+    "profile": "profile",
 }
+LAMPS = [f"Is the lamp in the {room} on?" for room in ("hall", "kitchen", "bedroom", "garage", "attic", "bathroom")]
+OTHERS = [f"Where is the {animal}?" for animal in ("cat", "dog", "bird", "mouse", "horse", "cow")]
+SECONDS = {"none/none/none/small": 0.2, "none/none/none/large": 1.0}
+
+
+def write_profile(folder: Path) -> None:
+    """The small model knows about lamps, the large one about the rest."""
+    cells = np.array([[1.0, 0.0]] * len(LAMPS) + [[0.0, 1.0]] * len(OTHERS))
+    queries, paths = (*LAMPS, *OTHERS), tuple(SECONDS)
+    seconds = np.tile(list(SECONDS.values()), (len(queries), 1))
+    profile = Profile(queries, queries, paths, cells, seconds, seconds / 1e4, seconds * 10)
+    rows = tuple(
+        PathRow(name, tier, generate=name.rpartition("/")[2]) for name, tier in zip(paths, ("edge", "cloud"), strict=True)
+    )
+    write_table(Table(profile, rows, ("",) * len(queries), ("",) * len(queries)), folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +62,8 @@ class Service:
 
     url: str
     pid: int
+    file: Path
+    """Its configuration."""
 
     def replicas(self, deployment: str) -> list[psutil.Process]:
         """The processes of a deployment's replicas."""
@@ -58,6 +80,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     settings["gateway"]["port"] = port
     file = folder / "isthmus.yaml"
     file.write_text(yaml.safe_dump(settings))
+    write_profile(folder / "profile")
     command = [sys.executable, "-m", "cluster.cli", "up", "--config", str(file), "--timeout", "200", "--json"]
     variables = {**os.environ, "CONTRACT_KEYS": f"another,{KEY}", "RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
     log = folder / "up.log"
@@ -66,7 +89,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             assert up.stdout is not None
             told = up.stdout.read1().decode()
             assert told, f"'isthmus up' did not come up:\n{log.read_text()[-3000:]}"
-            yield Service(json.loads(told)["url"], up.pid)
+            yield Service(json.loads(told)["url"], up.pid, file)
         finally:
             up.terminate()
             up.wait(60)

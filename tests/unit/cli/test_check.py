@@ -208,3 +208,22 @@ def test_up_refuses_a_bad_profile_in_one_sentence(isthmus: Isthmus, tmp_path: Pa
     assert len(result.stderr.splitlines()) == 1
     assert "profile: " in result.stderr
     assert "outcomes.parquet cannot be read as Parquet" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("log", "level", "words"),
+    [
+        ("", "ok", "/.isthmus/log.db"),
+        ("log: {url: 'postgresql+psycopg://me:secret@host/db'}", "blocked", "needs the driver psycopg"),
+        ("log: {url: nonsense}", "blocked", "is not a database URL"),
+        ("log: {url: 'sqlite:///isthmus.yaml/log.db'}", "blocked", "cannot be written"),
+    ],
+)
+def test_log(isthmus: Isthmus, tmp_path: Path, ports: str, log: str, level: str, words: str) -> None:
+    (tmp_path / "isthmus.yaml").write_text(f"{ECHO}{ports}{log}\n")
+    result = isthmus("check", "--json")
+    (found,) = [f for f in json.loads(result.stdout)["findings"] if f["name"] == "log.url"]
+    assert found["level"] == level
+    assert words in found["detail"]
+    assert "secret" not in result.stdout
+    assert not (tmp_path / ".isthmus").exists()
