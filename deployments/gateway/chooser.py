@@ -42,6 +42,7 @@ class Chooser:
     ) -> None:
         """`clients` are each model's servers, in the order in which they are asked."""
         self._config = config
+        self._default, self._last = config.default, config.fallback  # the configuration makes all paths to tell them
         self._catalogue = catalogue
         self._stages = stages
         self._clients = clients
@@ -82,7 +83,7 @@ class Chooser:
         elif stay is not None and stay != decision.path:
             decision = replace(decision, reason=f"{decision.reason}; the dialogue had to leave {stay.name}")
         elif not case.snapshot.is_familiar(case.question, case.vector):
-            default = self._config.default
+            default = self._default
             safe = case.keeps(default, decision)
             reason = (
                 "unlike every profiled query, so the default path" if safe else f"{decision.reason}; unlike every profiled query"
@@ -112,7 +113,7 @@ class Chooser:
             if path.generate != decision.path.generate:
                 others.setdefault(path.generate, path)
         known = (decision.path, *others.values())
-        last = self._config.fallback
+        last = self._last
         if last is None or any(path.generate == last.generate and self._config.stays_on_edge(path) for path in known):
             return known[1:]
         strict = case.slo.on_infeasible is OnInfeasible.REJECT and not case.keeps(last, decision)
