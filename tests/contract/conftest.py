@@ -10,12 +10,15 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import numpy as np
 import openai
 import psutil
 import pytest
 import yaml
 
+from cluster.config import load
+from cluster.log import read_log
 from cluster.nodes.variables import free_ports
 from cluster.profile import PathRow, Table, write_table
 from policies.types import Profile
@@ -65,6 +68,12 @@ class Service:
     file: Path
     """Its configuration."""
 
+    def ask(self, question: str) -> str:
+        """The id of the decision about a question."""
+        body = {"model": "auto", "messages": [{"role": "user", "content": question}]}
+        answer = httpx.post(f"{self.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {KEY}"}, timeout=60)
+        return answer.headers["x-isthmus-decision-id"]
+
     def replicas(self, deployment: str) -> list[psutil.Process]:
         """The processes of a deployment's replicas."""
         family = psutil.Process(self.pid).children(recursive=True)
@@ -89,10 +98,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             assert up.stdout is not None
             told = up.stdout.read1().decode()
             assert told, f"'isthmus up' did not come up:\n{log.read_text()[-3000:]}"
-            yield Service(json.loads(told)["url"], up.pid, file)
+            service = Service(json.loads(told)["url"], up.pid, file)
+            yield service
+            last = service.ask("The last question.")
         finally:
             up.terminate()
             up.wait(60)
+    log = load(file).log
+    assert log is not None
+    assert log.url is not None
+    assert last in {row.decision_id for row in read_log(log.url)}, "an orderly stop lost an entry of the decision log"
 
 
 @pytest.fixture
