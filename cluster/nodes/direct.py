@@ -10,17 +10,17 @@ from http.client import HTTPResponse
 GONE_S = 30.0
 
 
-def get(url: str, headers: dict[str, str] | None = None, timeout_s: float = 10.0) -> HTTPResponse:
+def ask(url: str, headers: dict[str, str] | None = None, method: str = "GET", timeout_s: float = 10.0) -> HTTPResponse:
     """The response, to be closed. Raises HTTPError for a status of 400 and above, OSError when nobody answers."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    response: HTTPResponse = direct.open(urllib.request.Request(url, headers=headers or {}), timeout=timeout_s)
+    response: HTTPResponse = direct.open(urllib.request.Request(url, headers=headers or {}, method=method), timeout=timeout_s)
     return response
 
 
 def answers(url: str) -> bool:
     """Whether `url` answers 200 within a few seconds."""
     try:
-        with get(url, timeout_s=5.0) as response:
+        with ask(url, timeout_s=5.0) as response:
             return response.status == 200
     except OSError:
         return False

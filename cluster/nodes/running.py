@@ -17,8 +17,9 @@ from cluster.config import Config
 from cluster.nodes import state as states
 from cluster.nodes.application import IMPORT_PATH, NAME, cause, deploy, readable_url, wait_until_ready
 from cluster.nodes.direct import Pulse
+from cluster.nodes.inventory import retire
 from cluster.nodes.local import LOOPBACK, LocalNodes, remove_leftovers
-from cluster.nodes.variables import application_variables, local_variables
+from cluster.nodes.variables import application_variables, local_variables, token_file
 from policies.errors import IsthmusError
 
 Report = Callable[[str, str], None]
@@ -65,7 +66,7 @@ def _local(
     url, dashboard = readable_url(config), f"http://{LOOPBACK}:{config.cluster.dashboard_port}"
     os.environ.update(local_variables(config, file, folder, temporary))
     states.write(folder, states.own("starting", url, dashboard, temporary))
-    nodes, failed = LocalNodes(temporary), False
+    nodes, failed, ready = LocalNodes(temporary), False, False
     try:
         with _handlers(None):
             address = nodes.start(config, report)
@@ -74,6 +75,7 @@ def _local(
         wait_until_ready(url, timeout_s, report)
         _disconnect()
         states.write(folder, states.own("ready", url, dashboard, temporary))
+        ready = True
         yield Running(url, dashboard, nodes.alive)
     except Exception as error:
         failed = True
@@ -81,6 +83,9 @@ def _local(
         raise
     finally:
         with _handlers(signal.SIG_IGN):  # a second Ctrl-C must not leave half of the processes behind
+            if ready:
+                with contextlib.suppress(IsthmusError):  # a cluster that cannot end in order is ended all the same
+                    retire(dashboard, token_file(folder))
             nodes.stop()
         if not failed:
             shutil.rmtree(temporary, ignore_errors=True)

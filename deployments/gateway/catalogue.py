@@ -38,7 +38,7 @@ class Catalogue:
         Raises UnknownModel, and InfeasibleSlo when the query must stay on the edge and the path leaves it.
         """
         if name == AUTO:
-            paths = [path for path in self._auto if slo.privacy is not Privacy.EDGE or self._stays_on_edge(path)]
+            paths = [path for path in self._auto if slo.privacy is not Privacy.EDGE or self._config.stays_on_edge(path)]
             if not paths:
                 raise InfeasibleSlo(
                     "privacy is 'edge', but neither the default nor the fallback path stays there.", "slo.privacy"
@@ -48,13 +48,9 @@ class Catalogue:
         path = self._paths.get(name)
         if path is None:
             raise UnknownModel(name, self.names)
-        if slo.privacy is Privacy.EDGE and not self._stays_on_edge(path):
+        if slo.privacy is Privacy.EDGE and not self._config.stays_on_edge(path):
             raise InfeasibleSlo(
                 f"privacy is 'edge', but the path {path.name!r} uses a model of the cloud; name an edge path or 'auto'.",
                 "slo.privacy",
             )
         return Decision(path, "named by the caller")
-
-    def _stays_on_edge(self, path: Path) -> bool:
-        names = {path.generate} if path.preprocess == NONE else {path.generate, self._config.preprocess_model}
-        return all(self._config.models[name].tier == "edge" for name in names)

@@ -35,6 +35,11 @@ class Runner:
         }
         self._links = {client.server.site: client.link.describe() for client in clients if client.link}
 
+    @property
+    def clients(self) -> Mapping[str, Sequence[ModelClient]]:
+        """The servers of each model, in the order in which they are asked."""
+        return self._clients
+
     async def complete(self, job: Job) -> Answer:
         """The whole answer. Raises RequestError, or ServiceError when no server and no path is left."""
 

@@ -214,3 +214,65 @@ def test_key_of_a_remote_model(blocked: Any, monkeypatch: pytest.MonkeyPatch) ->
 def test_keys_of_the_gateway(blocked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OUR_KEYS", raising=False)
     assert "gateway.api_keys_env" in blocked(ECHO + "gateway: {api_keys_env: OUR_KEYS}\n", with_ports=False)
+
+
+def profile_in(folder: Path, *names: str) -> None:
+    """A profile of the paths `names`."""
+    import numpy as np
+
+    from cluster.profile import PathRow, Table, write_table
+    from policies.types import Profile
+
+    cells = np.ones((2, len(names)))
+    rows = tuple(PathRow(name, "edge", *name.split("/")) for name in names)
+    write_table(Table(Profile(("1", "2"), ("a", "b"), names, *(cells,) * 4), rows, ("", ""), ("", "")), folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "level", "words"),
+    [
+        (("none/none/none/edge",), "ok", "2 queries, 1 of the configuration's 2 paths"),
+        (("none/none/none/edge", "none/none/none/gone"), "warning", "1 of its paths are not in the configuration"),
+        (("none/none/none/gone",), "blocked", "None of the profile's paths is in the configuration"),
+        ((), "blocked", "a profile is a folder with queries.parquet, outcomes.parquet and paths.csv"),
+    ],
+)
+def test_profile(isthmus: Isthmus, tmp_path: Path, ports: str, names: tuple[str, ...], level: str, words: str) -> None:
+    if names:
+        profile_in(tmp_path / "measured", *names)
+    (tmp_path / "isthmus.yaml").write_text(ECHO + ports + "profile: measured\n")
+    result = isthmus("check", "--json")
+    (found,) = [f for f in json.loads(result.stdout)["findings"] if f["name"] == "profile"]
+    assert found["level"] == level
+    assert words in found["detail"]
+    assert result.exit_code == (2 if level == "blocked" else 0)
+
+
+def test_up_refuses_a_bad_profile_in_one_sentence(isthmus: Isthmus, tmp_path: Path, ports: str) -> None:
+    profile_in(tmp_path / "measured", "none/none/none/edge")
+    (tmp_path / "measured/outcomes.parquet").write_bytes(b"not what it should be")
+    (tmp_path / "isthmus.yaml").write_text(ECHO + ports + "profile: measured\n")
+    result = isthmus("up")
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "profile: " in result.stderr
+    assert "outcomes.parquet cannot be read as Parquet" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("log", "level", "words"),
+    [
+        ("", "ok", "/.isthmus/log.db"),
+        ("log: {url: 'postgresql+psycopg://me:secret@host/db'}", "blocked", "needs the driver psycopg"),
+        ("log: {url: nonsense}", "blocked", "is not a database URL"),
+        ("log: {url: 'sqlite:///isthmus.yaml/log.db'}", "blocked", "cannot be written"),
+    ],
+)
+def test_log(isthmus: Isthmus, tmp_path: Path, ports: str, log: str, level: str, words: str) -> None:
+    (tmp_path / "isthmus.yaml").write_text(f"{ECHO}{ports}{log}\n")
+    result = isthmus("check", "--json")
+    (found,) = [f for f in json.loads(result.stdout)["findings"] if f["name"] == "log.url"]
+    assert found["level"] == level
+    assert words in found["detail"]
+    assert "secret" not in result.stdout
+    assert not (tmp_path / ".isthmus").exists()
