@@ -45,7 +45,7 @@ class Exploration:
         """`budget` is a number of cells; it is raised to one per query, since a query without a cell teaches nothing."""
         self._vectors, self._clusters, self._options, self._rng = vectors, clusters, options, rng
         self._queries, self._paths = len(vectors), len(options)
-        self._budget = min(max(budget, self._queries), self._queries * self._paths)
+        self.budget = min(max(budget, self._queries), self._queries * self._paths)
 
     def trial(self) -> tuple[Cell, ...]:
         """All paths on representatives, clusters in turn, as many as the share allows. If it allows not even one, each path
@@ -68,7 +68,7 @@ class Exploration:
         taken = set(chosen)
         share = self._shares(found)
         given = np.zeros(len(kept))
-        left = self._budget - int(done.sum()) - len(chosen)
+        left = self.budget - int(done.sum()) - len(chosen)
         while left > 0 and any(queue is not None for queue in waiting):
             open_ones = np.array([queue is not None for queue in waiting])
             label = int(np.argmax(np.where(open_ones, share / (given + 1), -1.0)))
@@ -85,7 +85,7 @@ class Exploration:
 
     def _spare(self) -> int:
         """Cells beyond the one that every query is owed."""
-        return max(self._budget - self._queries, 0)
+        return max(self.budget - self._queries, 0)
 
     def _representatives(self, number: int) -> list[int]:
         """Medoids of the clusters from the largest to the smallest, then the members farthest from them, `number` of each."""

@@ -16,12 +16,14 @@ from starlette.responses import Response
 
 from cluster.config import Config
 from deployments.gateway import replies
-from deployments.gateway.body import parse_body, read_body
+from deployments.gateway.body import receive
 from deployments.gateway.catalogue import AUTO, Catalogue
 from deployments.gateway.deadline import Deadline
 from deployments.gateway.decisions import Decisions
 from deployments.gateway.job import Answer, Job
+from deployments.gateway.measure import Measurer
 from deployments.gateway.metrics import Metrics
+from deployments.gateway.profiling import Profiling
 from deployments.gateway.requests import ChatBody, CompletionBody, EmbeddingBody, GenerateBody
 from deployments.gateway.runner import Runner
 from deployments.gateway.shapes import Shape
@@ -51,6 +53,7 @@ class Api:
         self._missing = missing
         self._catalogue = Catalogue(config)
         self._decisions = Decisions()
+        self.profiling = Profiling(config, self._catalogue, Measurer(config, runner, stages))
 
     async def healthz(self, visit: Visit) -> Response:
         """The process lives."""
@@ -110,13 +113,7 @@ class Api:
         return await self._generate(visit, body, Shape("text", job, job.decision.path.name))
 
     async def _read(self, visit: Visit, kind: type[B]) -> B:
-        limits = self._config.gateway
-        try:
-            async with asyncio.timeout_at(visit.arrived_at + limits.timeout_s):
-                body = await read_body(visit.receive, limits.max_body_bytes)
-        except TimeoutError:
-            raise InvalidRequest(f"The body was not complete after {limits.timeout_s:g} s; send it faster.") from None
-        return parse_body(body, kind)
+        return await receive(visit.receive, visit.arrived_at, self._config.gateway, kind)
 
     def _job(
         self,
