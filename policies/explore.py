@@ -18,6 +18,7 @@ from policies.frontier import pareto
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.intp]
 Cell = tuple[int, int]
 TRIAL_SHARE = 0.5  # of the budget goes to trying all paths on representatives
 COST_BAND = 0.1
@@ -58,30 +59,34 @@ class Exploration:
         return tuple((query, path) for query in turns[:whole] for path in range(self._paths))
 
     def rest(self, found: Found) -> tuple[Cell, ...]:
-        """The remaining cells: every query one kept path of its cluster at least, then by size × variance."""
+        """The remaining cells: every query one kept path of its cluster at least, then by size × variance; the paths that were
+        not kept only once nothing else is left."""
         done = ~np.isnan(found.accuracy)
         kept = self._kept(found)
+        dropped = [np.setdiff1d(np.arange(self._paths), paths) for paths in kept]
         chosen: list[Cell] = []
-        waiting = [self._queue(label, kept[label], done) for label in range(len(kept))]
         for query in np.flatnonzero(~done.any(axis=1)):
             chosen.append((int(query), self._one(int(query), kept, len(chosen))))
-        taken = set(chosen)
-        share = self._shares(found)
-        given = np.zeros(len(kept))
-        left = self.budget - int(done.sum()) - len(chosen)
-        while left > 0 and any(queue is not None for queue in waiting):
-            open_ones = np.array([queue is not None for queue in waiting])
-            label = int(np.argmax(np.where(open_ones, share / (given + 1), -1.0)))
-            queue = waiting[label]
-            cell = next((cell for cell in queue if cell not in taken), None) if queue is not None else None
+        for paths in (kept, dropped):
+            left = self.budget - int(done.sum()) - len(chosen)
+            chosen += self._by_share(paths, found, set(chosen), left)
+        return tuple(chosen)
+
+    def _by_share(self, paths: Sequence[IntArray], found: Found, taken: set[Cell], number: int) -> list[Cell]:
+        """At most `number` cells of each cluster's `paths` that are neither measured nor `taken`, clusters by their shares."""
+        done = ~np.isnan(found.accuracy)
+        queues = [self._queue(label, mine, done) for label, mine in enumerate(paths)]
+        share, given = self._shares(found), np.zeros(len(paths))
+        chosen: list[Cell] = []
+        while len(chosen) < number and share.any():
+            label = int(np.argmax(share / (given + 1)))
+            cell = next((cell for cell in queues[label] if cell not in taken), None)
             if cell is None:
-                waiting[label] = None
+                share[label] = 0.0  # the cluster has no more
                 continue
             chosen.append(cell)
-            taken.add(cell)
             given[label] += 1
-            left -= 1
-        return tuple(chosen)
+        return chosen
 
     def _spare(self) -> int:
         """Cells beyond the one that every query is owed."""
@@ -93,8 +98,10 @@ class Exploration:
         order = np.argsort(-np.bincount(self._clusters.labels), kind="stable")
         return [int(each[label][turn]) for turn in range(number) for label in order if turn < len(each[label])]
 
-    def _kept(self, found: Found) -> list[npt.NDArray[np.intp]]:
-        """The ε-Pareto paths of each cluster; the band is the standard error of a path's mean in it."""
+    def _kept(self, found: Found) -> list[IntArray]:
+        """The ε-Pareto paths of each cluster; the band is the standard error of a path's mean in it. All, if nothing is known."""
+        if np.isnan(found.accuracy).all():
+            return [np.arange(self._paths) for _ in self._clusters.centroids]
         whole = complete(found.accuracy, self._options)
         expected = whole.means + whole.residuals * whole.observed
         costs = np.array([_path_means(cost) for cost in found.costs]).reshape(len(found.costs), self._paths)
@@ -108,19 +115,17 @@ class Exploration:
             kept.append(np.flatnonzero(pareto(accuracy, costs, band, COST_BAND)))
         return kept
 
-    def _queue(self, label: int, kept: npt.NDArray[np.intp], done: BoolArray) -> Iterator[Cell] | None:
+    def _queue(self, label: int, kept: IntArray, done: BoolArray) -> Iterator[Cell]:
         """The cluster's unmeasured cells of kept paths, one query after the other for each path, in random order."""
         members = np.flatnonzero(self._clusters.labels == label)
-        cells = [
-            (int(query), int(path))
-            for turn in range(len(kept))
-            for place, query in enumerate(self._rng.permutation(members))
-            for path in (kept[(place + turn) % len(kept)],)
-            if not done[query, path]
-        ]
-        return iter(cells)
+        order = self._rng.permutation(members)
+        for turn in range(len(kept)):
+            for place, query in enumerate(order):
+                path = int(kept[(place + turn) % len(kept)])
+                if not done[query, path]:
+                    yield int(query), path
 
-    def _one(self, query: int, kept: list[npt.NDArray[np.intp]], turn: int) -> int:
+    def _one(self, query: int, kept: list[IntArray], turn: int) -> int:
         mine = kept[int(self._clusters.labels[query])]
         return int(mine[turn % len(mine)])
 
