@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cluster.cli import check, down, index, init, k8s, profile, status, up
+from cluster.cli import check, down, index, init, k8s, profile, report, status, up
 from policies.errors import ConfigurationError, IsthmusError
 
 
@@ -43,6 +43,7 @@ app.command("down")(down.down)
 app.command("status")(status.status)
 app.command("index")(index.index)
 app.command("profile")(profile.profile)
+app.command("report")(report.report)
 app.add_typer(k8s.app, name="k8s")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
 from types import TracebackType
@@ -90,7 +90,7 @@ class Journal:
             _sync_folder(self._file.parent)
             return []
         self._refuse_another(json.loads(lines[0]))
-        return [Record(**json.loads(line)) for line in lines[1:]]
+        return _records(lines)
 
     def _whole_lines(self) -> Iterator[bytes]:
         """All lines but an unfinished last one, which is cut off the file."""
@@ -112,6 +112,19 @@ class Journal:
         while data:
             data = data[os.write(self._descriptor, data) :]
         os.fsync(self._descriptor)
+
+
+def read_records(folder: FilePath) -> list[Record]:
+    """What the journal in `folder` holds by now, without locking it; nothing if there is none."""
+    try:
+        data = (folder / NAME).read_bytes()
+    except FileNotFoundError:
+        return []
+    return _records(data[: data.rfind(b"\n") + 1].splitlines())
+
+
+def _records(lines: Sequence[bytes]) -> list[Record]:
+    return [Record(**json.loads(line)) for line in lines[1:]]
 
 
 def _short(record: Record) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from policies.complete import complete
+from policies.complete import complete, measured_means
 from policies.frontier import pareto
 
 FloatArray = npt.NDArray[np.float64]
@@ -16,7 +16,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A path that no other beats so far; means over the measured queries, drawn toward those of like paths."""
+    """A path that no other beats so far; the mean of its accuracy is drawn toward those of like paths."""
 
     path: str
     accuracy: float
@@ -42,7 +42,8 @@ def best_paths(accuracy: FloatArray, latency_s: FloatArray, cost_usd: FloatArray
     if not measured.any():
         return ()
     options = [path.split("/", 3) for path in paths]
-    accuracies, seconds, usd = (complete(values, options).means for values in (accuracy, latency_s, cost_usd))
+    accuracies = complete(accuracy, options).means
+    seconds, usd = measured_means(latency_s), measured_means(cost_usd)
     chosen = np.flatnonzero(measured)
     on = chosen[pareto(accuracies[chosen], seconds[None, chosen])]
     return tuple(

@@ -1,4 +1,4 @@
-"""The exploration itself: two phases, many queries in flight, every measurement on disk before it is reported."""
+"""The exploration itself: in rounds, several queries in flight, every measurement on disk before it is reported."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from cluster.emulator.questions import Question
 from cluster.emulator.system import Reply, System
 from policies.clusters import cluster
 from policies.errors import IsthmusError
-from policies.explore import Cell, Exploration, Found
+from policies.explore import ROUNDS, Cell, Exploration, Found
 
 FloatArray = npt.NDArray[np.float64]
-IN_FLIGHT = 4
+IN_FLIGHT = 2
 """Queries measured at once: enough that no engine waits for the others, few enough that they hardly slow each other."""
 CLUSTERS = tuple(range(2, 13))
 HOPELESS = 30
@@ -33,7 +33,7 @@ _COSTS = _MEASURES[1:]
 
 class Emulator:
     """Explores `questions` × `paths` and keeps what it finds in a journal. A second one on the same journal goes on where
-    the first was stopped: the plan follows from the questions, the paths and what was measured in the trial phase.
+    the first was stopped, and measures nothing again.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Emulator:
 
         Raises IsthmusError when the system is lost; what was measured stays in the journal.
         """
+        self._already = self._done
         self._began, self._before_s = self._clock(), max((record.elapsed_s for record in self._journal.records), default=0.0)
         until = None if time_limit_s is None else self._began + time_limit_s
         if vectors is None:
@@ -75,32 +76,25 @@ class Emulator:
         exploration = Exploration(vectors, groups, [path.split("/", 3) for path in self._paths], budget, rng)
         trial = exploration.trial()
         middle = None if until is None else (self._began + until) / 2
-        done_s = await self._phase("representatives", trial, budget, middle, report)
-        rest = self._left(exploration.rest(self._found(trial)))
-        rest = rest[: max(0, exploration.budget - self._done)]
-        if until is not None and done_s:
-            rest = rest[: int((until - self._clock()) / done_s)]
-        await self._phase("all queries", rest, budget, until, report)
+        await self._phase("representatives", trial, exploration.budget, middle, report)
+        for left in range(ROUNDS, 0, -1):
+            if until is None or self._clock() < until:
+                cells = exploration.round(self._found(), left)
+                await self._phase("all queries", cells, exploration.budget, until, report)
 
     async def _phase(
         self, name: str, cells: Sequence[Cell], budget: int, until: float | None, report: Callable[[Progress], None]
-    ) -> float | None:
-        """Measure `cells`, query by query; returns the seconds that one took, None if none was left to do."""
+    ) -> None:
+        """Measure those of `cells` that are not, query by query."""
         left = self._left(cells)
-        if not left:
-            return None
-        began, already = self._clock(), self._done
 
         def tell() -> None:
-            done = self._done - already
-            seconds = self._clock() - began
-            planned = already + len(left) if name != "representatives" else max(budget, already + len(left))
-            left_s = (planned - self._done) * seconds / done if done else None
-            report(Progress(name, self._done, planned, self._failed, self._elapsed(), left_s))
+            seconds, done = self._clock() - self._began, self._done - self._already
+            left_s = (budget - self._done) * seconds / done if done else None
+            report(Progress(name, self._done, budget, self._failed, self._elapsed(), left_s))
 
-        tell()
-        await self._measure(_by_query(left), until, tell)
-        return (self._clock() - began) / max(1, self._done - already)
+        if left:
+            await self._measure(_by_query(left), until, tell)
 
     async def _measure(self, work: Sequence[tuple[int, list[int]]], until: float | None, tell: Callable[[], None]) -> None:
         """Workers take queries from `work`; one writer puts all that came meanwhile on disk together, then reports it."""
@@ -175,12 +169,8 @@ class Emulator:
     def _left(self, cells: Iterable[Cell]) -> list[Cell]:
         return [cell for cell in cells if np.isnan(self.cells["accuracy"][cell])]
 
-    def _found(self, trial: Sequence[Cell]) -> Found:
-        """What the trial phase found, and nothing else: a resumed exploration must plan the same rest."""
-        only = np.full(self.cells["accuracy"].shape, np.nan)
-        for cell in trial:
-            only[cell] = 0.0
-        return Found(self.cells["accuracy"] + only, np.stack([self.cells[cost] + only for cost in _COSTS]))
+    def _found(self) -> Found:
+        return Found(self.cells["accuracy"], np.stack([self.cells[cost] for cost in _COSTS]))
 
     def _elapsed(self) -> float:
         return self._before_s + self._clock() - self._began

@@ -89,19 +89,6 @@ def test_killed_again_and_again_it_repeats_nothing_and_loses_nothing(folder: Pat
     assert len(set(rows)) == len(rows) == told["cells"]
 
 
-def test_a_killed_and_resumed_exploration_measures_the_same_cells(folder: Path, gateway: FakeGateway) -> None:
-    assert profile(folder, "--budget", "0.5").returncode == 0
-    whole = set(gateway.asked)
-    (folder / "out").rename(folder / "whole")
-    (folder / "out").mkdir()
-    lines = (folder / "whole" / "journal.jsonl").read_text().splitlines(keepends=True)
-    (folder / "out" / "journal.jsonl").write_text("".join(lines[:45]))
-    gateway.asked.clear()
-    assert profile(folder, "--budget", "0.5", "--resume").returncode == 0
-    assert len(gateway.asked) == len(whole) - 44
-    assert set(gateway.asked) <= whole
-
-
 def test_what_a_path_cannot_do_is_zero_and_what_the_cluster_cannot_is_missing(folder: Path, gateway: FakeGateway) -> None:
     gateway.faults = {"none/none/none/small": (400, "too long"), "none/none/none/large": (503, "gone")}
     told = json.loads(profile(folder, "--budget", "1").stdout)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.clusters import cluster, kmeans, representatives, silhouette
-from policies.explore import Cell, Exploration, Found
+from policies.explore import ROUNDS, Cell, Exploration, Found
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -19,69 +21,77 @@ def vectors(rng: np.random.Generator, queries: int, groups: int = 3) -> FloatArr
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
 
-def explore(
-    seed: int, queries: int, paths: int, budget: int, failing: float = 0.0
-) -> tuple[Exploration, tuple[Cell, ...], tuple[Cell, ...], FloatArray]:
-    rng = np.random.default_rng(seed)
-    points = vectors(rng, queries)
+def measure(exploration: Exploration, accuracy: FloatArray, fails: Callable[[], bool] = lambda: False) -> list[list[Cell]]:
+    """The cells of the trial and of each round, when measuring gives `accuracy` and the path's number is its cost."""
+    seen = np.full(accuracy.shape, np.nan)
+    batches = [list(exploration.trial())]
+    for left in range(ROUNDS, -1, -1):
+        for cell in batches[-1]:
+            if not fails():
+                seen[cell] = accuracy[cell]
+        if left:
+            costs = np.where(np.isnan(seen), np.nan, np.arange(1.0, accuracy.shape[1] + 1))[None]
+            batches.append(list(exploration.round(Found(seen.copy(), costs), left)))
+    return batches
+
+
+def made(points: FloatArray, paths: int, budget: int, rng: np.random.Generator) -> Exploration:
     options = [(f"r{path % 3}", f"m{path // 3}") for path in range(paths)]
-    exploration = Exploration(points, cluster(points, (2, 3, 4), rng), options, budget, rng)
-    trial = exploration.trial()
-    accuracy = np.full((queries, paths), np.nan)
-    for cell in trial:
-        if rng.random() >= failing:
-            accuracy[cell] = float(rng.random() < 0.2 + 0.6 * cell[1] / paths)
-    costs = np.where(np.isnan(accuracy), np.nan, np.arange(1.0, paths + 1))[None]
-    return exploration, trial, exploration.rest(Found(accuracy, costs)), accuracy
+    return Exploration(points, cluster(points, (2, 3, 4), rng), options, budget, rng)
 
 
 @settings(max_examples=80, deadline=None)
-@given(
-    seed=st.integers(0, 10_000),
-    queries=st.integers(1, 40),
-    paths=st.integers(1, 12),
-    share=st.floats(0, 1),
-    failing=st.sampled_from([0.0, 0.3, 1.0]),
-)
-def test_the_budget_is_spent_to_the_cell(seed: int, queries: int, paths: int, share: float, failing: float) -> None:
-    budget = int(share * queries * paths)
-    exploration, trial, rest, accuracy = explore(seed, queries, paths, budget, failing)
-    assert len(set(trial)) == len(trial)
-    assert len(set(rest)) == len(rest)
-    measured = {(int(query), int(path)) for query, path in np.argwhere(~np.isnan(accuracy))}
-    assert not measured & set(rest)
-    assert all(0 <= query < queries and 0 <= path < paths for query, path in rest)
-    if not failing:
-        assert len(trial) + len(rest) == exploration.budget == min(max(budget, queries), queries * paths)
-    assert {query for query, _ in measured | set(rest)} == set(range(queries))
+@given(seed=st.integers(0, 10_000), queries=st.integers(1, 40), paths=st.integers(1, 12), share=st.floats(0, 1))
+def test_the_budget_is_spent_to_the_cell(seed: int, queries: int, paths: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    exploration = made(vectors(rng, queries), paths, int(share * queries * paths), rng)
+    cells = [cell for batch in measure(exploration, rng.random((queries, paths)).round()) for cell in batch]
+    assert len(set(cells)) == len(cells) == exploration.budget
+    assert exploration.budget == min(max(int(share * queries * paths), queries), queries * paths)
+    assert {query for query, _ in cells} == set(range(queries))
+    assert all(0 <= path < paths for _, path in cells)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), failing=st.sampled_from([0.3, 1.0]))
+def test_what_failed_may_be_tried_again_but_nothing_that_was_measured(seed: int, failing: float) -> None:
+    rng = np.random.default_rng(seed)
+    exploration = made(vectors(rng, 20), 6, 50, rng)
+    measured = set[Cell]()
+    done: list[bool] = []
+
+    def fails() -> bool:
+        done.append(bool(rng.random() < failing))
+        return done[-1]
+
+    batches = measure(exploration, np.ones((20, 6)), fails)
+    tried = iter(done)
+    for batch in batches:
+        assert len(set(batch)) == len(batch)
+        assert not measured & set(batch)
+        measured |= {cell for cell in batch if not next(tried)}
 
 
 def test_representatives_try_everything_and_the_beaten_are_left_out() -> None:
     rng = np.random.default_rng(0)
     points = vectors(rng, 60)
-    options = [("none", f"m{path}") for path in range(10)]
-    exploration = Exploration(points, cluster(points, (3,), rng), options, 150, rng)
-    trial = exploration.trial()
+    exploration = Exploration(points, cluster(points, (3,), rng), [("none", f"m{path}") for path in range(10)], 200, rng)
+    accuracy = np.tile([0.5, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], (60, 1))
+    trial, *rounds = measure(exploration, accuracy)
     tried = sorted({query for query, _ in trial})
+    assert len(tried) > 1
     assert sorted(trial) == [(query, path) for query in tried for path in range(10)]
-    accuracy = np.full((60, 10), np.nan)
-    accuracy[tried] = np.where(np.arange(10) == 4, 1.0, 0.2)
-    costs = np.where(np.isnan(accuracy), np.nan, np.where(np.arange(10) == 0, 0.1, 1.0))[None]
-    rest = exploration.rest(Found(accuracy, costs))
-    assert {path for _, path in rest} == {0, 4}  # the cheapest and the best
+    assert {path for batch in rounds for _, path in batch} == {0, 4}  # the cheapest and the best
 
 
 def test_more_is_measured_where_answers_vary() -> None:
     rng = np.random.default_rng(1)
     points = np.repeat(np.eye(2), 50, axis=0) + rng.normal(size=(100, 2)) * 0.01
-    options = [("none", f"m{path}") for path in range(8)]
-    exploration = Exploration(points, cluster(points, (2,), rng), options, 300, rng)
-    accuracy = np.full((100, 8), np.nan)
-    for query, path in exploration.trial():
-        accuracy[query, path] = 1.0 if query < 50 else float((query + path) % 2)
-    rest = exploration.rest(Found(accuracy, np.where(np.isnan(accuracy), np.nan, 1.0)[None]))
-    beyond_the_first = np.array([sum(1 for query, _ in rest if (query < 50) == steady) for steady in (True, False)])
-    assert beyond_the_first[1] > 2 * beyond_the_first[0]
+    exploration = Exploration(points, cluster(points, (2,), rng), [("none", f"m{path}") for path in range(8)], 400, rng)
+    accuracy = np.ones((100, 8))
+    accuracy[50:] = np.indices((50, 8)).sum(axis=0) % 2
+    cells = [query for batch in measure(exploration, accuracy) for query, _ in batch]
+    assert sum(query >= 50 for query in cells) > 2 * sum(query < 50 for query in cells)
 
 
 @settings(max_examples=50, deadline=None)
