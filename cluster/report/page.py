@@ -38,7 +38,7 @@ def page(title: str, analysis: Analysis, spent: dict[str, Any] | None) -> str:
         _policies(analysis),
         _paths(analysis),
     ]
-    data = json.dumps(plots).replace("</", "<\\/")
+    data = json.dumps(plots, allow_nan=False).replace("</", "<\\/")
     draw = "for (const id in plots) Plotly.newPlot(id, plots[id].data, plots[id].layout, {responsive: true, displaylogo: false});"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'

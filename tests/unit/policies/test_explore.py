@@ -74,9 +74,9 @@ def test_what_failed_may_be_tried_again_but_nothing_that_was_measured(seed: int,
 
 def test_representatives_try_everything_and_the_beaten_are_left_out() -> None:
     rng = np.random.default_rng(0)
-    points = vectors(rng, 60)
+    points = vectors(rng, 100)
     exploration = Exploration(points, cluster(points, (3,), rng), [("none", f"m{path}") for path in range(10)], 200, rng)
-    accuracy = np.tile([0.5, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], (60, 1))
+    accuracy = np.tile([0.5, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], (100, 1))
     trial, *rounds = measure(exploration, accuracy)
     tried = sorted({query for query, _ in trial})
     assert len(tried) > 1
