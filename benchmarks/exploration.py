@@ -130,8 +130,11 @@ def evaluations(file: Path, seeds: Sequence[int]) -> dict[str, dict[str, float]]
         header, *rows = csv.reader(lines)
     overall, found = header.index("overall"), {}
     for domain in sorted({row[0] for row in rows}):
-        mine = [row for row in rows if row[0] == domain]
-        options, scores = [tuple(row[STAGES]) for row in mine], np.array([float(row[overall]) for row in mine])
+        measured: dict[tuple[str, ...], list[float]] = {}
+        for row in rows:
+            if row[0] == domain:
+                measured.setdefault(tuple(row[STAGES]), []).append(float(row[overall]))
+        options, scores = list(measured), np.array([np.mean(each) for each in measured.values()])
         near = scores >= scores.max() * (1 - NEAR)
         needed = [_needed(options, scores, near, seed) for seed in seeds]
         by_chance = (len(scores) + 1) / (near.sum() + 1)

@@ -101,7 +101,7 @@ async def _explore(
 def _best(emulator: Emulator, names: list[str]) -> tuple[Any, ...]:
     from cluster.emulator.progress import best_paths
 
-    return best_paths(*(emulator.cells[measure] for measure in ("accuracy", "latency_s", "cost_usd")), names)
+    return best_paths(emulator.cells, names)
 
 
 def _url(config: Config, file: FilePath) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,8 +36,9 @@ class Progress:
     left_s: float | None
 
 
-def best_paths(accuracy: FloatArray, latency_s: FloatArray, cost_usd: FloatArray, paths: Sequence[str]) -> tuple[Point, ...]:
-    """The frontier of accuracy against latency, fastest first; arrays of shape (queries, paths), NaN where not measured."""
+def best_paths(cells: Mapping[str, FloatArray], paths: Sequence[str]) -> tuple[Point, ...]:
+    """The frontier of accuracy against latency, fastest first; `cells` as the Emulator has them."""
+    accuracy, latency_s, cost_usd = (cells[measure] for measure in ("accuracy", "latency_s", "cost_usd"))
     measured = ~np.isnan(accuracy).all(axis=0) & ~np.isnan(latency_s).all(axis=0)
     if not measured.any():
         return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class System:
         self._url = url
         self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout, transport=transport)
 
-    async def measure(self, question: Question, paths: Sequence[str]) -> AsyncIterator[Reply]:
+    async def measure(self, question: Question, paths: Sequence[str]) -> AsyncGenerator[Reply, None]:
         """One reply for each of `paths`, in their order, as it comes. Closing it stops the engines."""
         body = {"messages": question.dialogue, "paths": list(paths)}
         try:

@@ -110,8 +110,10 @@ def _means(
             row.tier,
             int(cells[place]),
             float(np.clip(accuracy[place], 0.0, 1.0)),
-            *(_known(costs[axis][place]) if axis in costs else None for axis in AXES),
-            on_frontier=bool(kept[place]),
+            _known(costs, "latency_s", place),
+            _known(costs, "cost_usd", place),
+            _known(costs, "energy_j", place),
+            bool(kept[place]),
         )
         for place, row in enumerate(table.paths)
     )
@@ -134,7 +136,8 @@ def _group(
     return Group(len(members), examples, frontier, _losses(accuracy, [row.options for row in table.paths]))
 
 
-def _known(value: float) -> float | None:
+def _known(costs: dict[Axis, FloatArray], axis: Axis, place: int) -> float | None:
+    value = costs[axis][place] if axis in costs else np.nan
     return None if np.isnan(value) else float(value)
 
 
