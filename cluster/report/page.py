@@ -39,7 +39,9 @@ def page(title: str, analysis: Analysis, spent: dict[str, Any] | None) -> str:
         _paths(analysis),
     ]
     data = json.dumps(plots, allow_nan=False).replace("</", "<\\/")
-    draw = "for (const id in plots) Plotly.newPlot(id, plots[id].data, plots[id].layout, {responsive: true, displaylogo: false});"
+    draw = (
+        "for (const id in plots) Plotly.newPlot(id, plots[id].data, plots[id].layout, {responsive: true, displayModeBar: false});"
+    )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style><script>{get_plotlyjs()}</script></head>'
