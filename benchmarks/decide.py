@@ -17,6 +17,7 @@ from policies.select import Preference, Selector
 from policies.types import Path, Profile, Slo
 
 QUERIES, PATHS, GROUPS, WIDTH, ROUNDS = 512, 1000, 64, 384, 2000
+TEXT = "Turn off the light in the kitchen at 10 and tell me which windows are open, please."
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, float]:
@@ -28,7 +29,7 @@ def measure(rounds: int = ROUNDS) -> dict[str, float]:
     means = rng.gamma(2.0, 1.0, size=(3, PATHS))
     latency, cost, energy = (mean * rng.gamma(4.0, 0.25, size=(QUERIES, PATHS)) for mean in means)
     accuracy = np.clip(vectors @ _unit(rng.normal(size=(WIDTH, PATHS))) + 0.6, 0, 1)
-    names, ids = tuple(path.name for path in paths), tuple(map(str, range(QUERIES)))
+    names, ids = tuple(path.name for path in paths), tuple(f"{TEXT} {query}" for query in range(QUERIES))
     profile = Profile(ids, ids, names, accuracy, latency, cost, energy)
     stages = [(path.preprocess, path.retrieve, path.refine, path.generate) for path in paths]
     forecaster = Forecaster(fit_predictor(profile, vectors, stages))
@@ -37,7 +38,7 @@ def measure(rounds: int = ROUNDS) -> dict[str, float]:
     taken = []
     for vector in _near(centres, rounds, rng).astype(np.float32):
         start = time.perf_counter_ns()
-        selector.select(forecaster.forecast(vector), slo, preference)
+        selector.select(forecaster.forecast(vector, TEXT), slo, preference)
         taken.append((time.perf_counter_ns() - start) / 1000)
     return {"decisions": rounds, "p50_us": float(np.median(taken)), "p99_us": float(np.quantile(taken, 0.99))}
 

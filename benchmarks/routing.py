@@ -1,15 +1,14 @@
 """The choice of a path on measurements of others, on questions not learnt from: `python -m benchmarks.routing [--json]`.
 
 Each table of DATA/outcomes is split by question text, 7 to 3, with several seeds; `isthmus evaluate` scores every split.
-Vectors are kept in --cache, since embedding takes longer than everything else.
+Vectors are kept in --cache, since embedding takes longer than everything else. `--out docs/results.md` writes the section.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 from rich.console import Console
-from rich.table import Table as Grid
+from rich.progress import Progress
 
 from cluster.encoder import open_encoder
 from cluster.evaluate import evaluate
@@ -36,16 +35,24 @@ OBJECTIVES: dict[str, Axis] = {
 }
 
 
+LARGE, FEWER = 5000, 4  # a table of so many queries varies less from split to split and gets a quarter of the splits
+MARKS = ("<!-- benchmarks/routing.py: begin -->", "<!-- benchmarks/routing.py: end -->")
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Means over the splits of one table; `least` is the median share of the best single path's objective at its accuracy."""
+    """Over the splits of one table: means, `worst` the least accuracy gain, and `least` the median share of the best single
+    path's objective at its accuracy. Gains are over the best single path; `won` is the share of splits with the highest aiq."""
 
     table: str
     objective: Axis
     splits: int
     accuracy_gain: float
+    worst: float
     least: float | None
     gain_at_equal_objective: float
+    won: float
+    least_plain: dict[str, float | None]
     aiq: dict[str, float]
 
     @property
@@ -57,15 +64,32 @@ class Row:
 def score(name: str, table: Table, vectors: npt.NDArray[np.float64], seeds: Sequence[int]) -> Row:
     """Evaluate `table` on one split per seed."""
     results = [_split(table, vectors, OBJECTIVES[name], seed) for seed in seeds]
-    ours = [result["isthmus"] for result in results]
-    best = [result["best_single"]["accuracy"] for result in results]
-    never = float("inf")
-    least = float(np.median([_or(policy["objective_ratio_at_best_single_accuracy"], never) for policy in ours]))
-    gains = [policy["accuracy"] - accuracy for policy, accuracy in zip(ours, best, strict=True)]
-    equal = [policy["accuracy_at_best_single_objective"] - accuracy for policy, accuracy in zip(ours, best, strict=True)]
-    aiq = {policy: float(np.mean([result[policy]["aiq"] for result in results])) for policy in results[0]}
-    least_or_none = None if least == never else least
-    return Row(name, OBJECTIVES[name], len(seeds), float(np.mean(gains)), least_or_none, float(np.mean(equal)), aiq)
+    best = np.array([result["best_single"]["accuracy"] for result in results])
+    gains = _all(results, "isthmus", "accuracy") - best
+    aiq = {policy: _all(results, policy, "aiq") for policy in results[0]}
+    plain = np.max([aiq[policy] for policy in PLAIN], axis=0)
+    return Row(
+        table=name,
+        objective=OBJECTIVES[name],
+        splits=len(seeds),
+        accuracy_gain=float(gains.mean()),
+        worst=float(gains.min()),
+        least=_least(results, "isthmus"),
+        gain_at_equal_objective=float((_all(results, "isthmus", "accuracy_at_best_single_objective") - best).mean()),
+        won=float((aiq["isthmus"] >= plain - 1e-12).mean()),
+        least_plain={policy: _least(results, policy) for policy in (*PLAIN, "oracle")},
+        aiq={policy: float(values.mean()) for policy, values in aiq.items()},
+    )
+
+
+def _all(results: Sequence[dict[str, Any]], policy: str, key: str) -> npt.NDArray[np.float64]:
+    return np.array([result[policy][key] for result in results], dtype=np.float64)
+
+
+def _least(results: Sequence[dict[str, Any]], policy: str) -> float | None:
+    shares = [result[policy]["objective_ratio_at_best_single_accuracy"] for result in results]
+    median = float(np.median([np.inf if share is None else share for share in shares]))
+    return median if np.isfinite(median) else None
 
 
 def embed(name: str, table: Table, cache: Path) -> npt.NDArray[np.float64]:
@@ -87,34 +111,79 @@ def _split(table: Table, vectors: npt.NDArray[np.float64], objective: Axis, seed
     return policies
 
 
-def _or(value: float | None, other: float) -> float:
-    return other if value is None else value
-
-
 def main(
     data: Annotated[Path, typer.Option(help="Folder with outcomes/.", envvar="ISTHMUS_DATA")] = Path("../shared/data"),
     cache: Annotated[Path, typer.Option(help="Folder for the vectors.")] = Path(".isthmus/vectors"),
     table: Annotated[list[str] | None, typer.Option(help="Only these tables.")] = None,
-    seeds: Annotated[int, typer.Option(help="Splits of each table.")] = 10,
+    seeds: Annotated[int, typer.Option(help="Splits of each table; large ones get a quarter.")] = 12,
+    out: Annotated[Path | None, typer.Option(help="Write the section of this page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     rows = []
-    for name in table or OBJECTIVES:
-        measured = read_table(data / "outcomes" / name)
-        rows.append(score(name, measured, embed(name, measured, cache), range(seeds)))
+    names = table or list(OBJECTIVES)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        for name in progress.track(names, description="tables"):
+            measured = read_table(data / "outcomes" / name)
+            splits = max(1, seeds // FEWER) if len(measured.profile.queries) >= LARGE else seeds
+            rows.append(score(name, measured, embed(name, measured, cache), range(splits)))
+    if out is not None:
+        write(out, rows)
     if as_json:
-        print(json.dumps([{**{key: getattr(row, key) for key in Row.__slots__}, "lead": row.lead} for row in rows], indent=2))
+        print(json.dumps([{**asdict(row), "lead": row.lead} for row in rows], indent=2))
     else:
-        Console(width=int(os.environ.get("COLUMNS", "140"))).print(_grid(rows))
+        print(_markdown(rows))
 
 
-def _grid(rows: Sequence[Row]) -> Grid:
-    grid = Grid("table", "objective", "accuracy gain", "least share at equal accuracy", "gain at equal objective", "aiq", "lead")
+def write(page: Path, rows: Sequence[Row]) -> None:
+    """Put the tables between the marks of `page`, or at its end if it has none."""
+    text = page.read_text(encoding="utf-8") if page.is_file() else "# Results\n\nEvery number here was written by a command.\n"
+    begin, end = MARKS
+    section = f"{begin}\n{_markdown(rows)}\n{end}"
+    if begin in text and end in text:
+        text = text[: text.index(begin)] + section + text[text.index(end) + len(end) :]
+    else:
+        text = f"{text.rstrip()}\n\n{section}\n"
+    page.write_text(text, encoding="utf-8")
+
+
+def _markdown(rows: Sequence[Row]) -> str:
+    shares = ("isthmus", *PLAIN, "oracle")
+    lines = [
+        "## The choice of a path on questions not learnt from",
+        "",
+        "`python -m benchmarks.routing --out docs/results.md`: split by question text, 70 % learnt from; "
+        "medians over the splits of",
+        "the least share of the best single path's objective at which its accuracy is reached.",
+        "",
+        _line("table", "objective", "splits", *shares),
+        _line(*["---"] * (3 + len(shares))),
+    ]
     for row in rows:
-        least = "never" if row.least is None else f"{row.least:.3f}"
-        numbers = (f"{row.gain_at_equal_objective:+.4f}", f"{row.aiq['isthmus']:.4f}", f"{row.lead:+.4f}")
-        grid.add_row(row.table, row.objective, f"{row.accuracy_gain:+.4f}", least, *numbers)
-    return grid
+        least = {"isthmus": row.least, **row.least_plain}
+        lines.append(_line(row.table, row.objective, row.splits, *(_share(least[name]) for name in shares)))
+    columns = (
+        "at price 0, mean",
+        "at price 0, worst",
+        "at its objective",
+        *(f"aiq {name}" for name in shares),
+        "lead",
+        "splits led",
+    )
+    lines += ["", "Accuracy over the best single path's, and the mean height of the frontier (aiq); means over the splits.", ""]
+    lines += [_line("table", *columns), _line(*["---"] * (1 + len(columns)))]
+    for row in rows:
+        gains = [f"{gain:+.3f}" for gain in (row.accuracy_gain, row.worst, row.gain_at_equal_objective)]
+        heights = [f"{row.aiq[name]:.3f}" for name in shares]
+        lines.append(_line(row.table, *gains, *heights, f"{row.lead:+.4f}", f"{row.won:.0%}"))
+    return "\n".join(lines)
+
+
+def _line(*cells: object) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _share(value: float | None) -> str:
+    return "never" if value is None else f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from policies.errors import ConfigurationError
 from policies.forecast import Axis
 from policies.frontier import frontier, height, least_objective, mean_height
 from policies.measured import Measured
-from policies.operate import operating_points, prices
+from policies.operate import Replay, on_frontier, operating_points, prices
 from policies.predict import Measure, Predictor, fit_predictor
+from policies.shape import shapes
 
 FloatArray = npt.NDArray[np.float64]
 Points = list[tuple[float, float]]
@@ -52,20 +53,26 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The two tables as the policies see them. `vectors` are the test queries', `at` the prices to run at; `repeats` tells
-    how often a distinct training query was measured on average."""
+    """The two tables as the policies see them. `accuracy` and `costs` are the training cells, `vectors` and `texts` the
+    test queries', `at` the prices to run at."""
 
     predictor: Predictor
     cost: Measure
+    known: FloatArray
+    accuracy: FloatArray
+    costs: FloatArray
     vectors: FloatArray
+    texts: tuple[str, ...]
     test: Measured
     at: FloatArray
-    profiled: Measured
-    repeats: float
 
     @property
     def means(self) -> FloatArray:
-        return self.predictor.accuracy.means
+        return np.asarray(np.nanmean(self.accuracy, axis=0), dtype=np.float64)
+
+    @property
+    def mean_costs(self) -> FloatArray:
+        return np.asarray(np.nanmean(self.costs, axis=0), dtype=np.float64)
 
     @property
     def best_single(self) -> int:
@@ -73,7 +80,7 @@ class Setting:
 
     @property
     def cheapest(self) -> int:
-        return int(self.cost.means.argmin())
+        return int(self.mean_costs.argmin())
 
 
 def evaluate(train: Table, test: Table, objective: Axis, train_vectors: FloatArray, test_vectors: FloatArray) -> dict[str, Any]:
@@ -94,61 +101,51 @@ def evaluate(train: Table, test: Table, objective: Axis, train_vectors: FloatArr
 
 
 def _setting(train: Table, test: Table, objective: Axis, train_vectors: FloatArray, test_vectors: FloatArray) -> Setting:
-    predictor = fit_predictor(train.profile, train_vectors, [row.options for row in train.paths])
-    cost = predictor.costs[objective]
     measured = Measured(test.profile.accuracy, getattr(test.profile, objective))
     some = measured.choosable.any(axis=1)
     if not some.any():
         raise ConfigurationError(f"No cell of the test table has both accuracy and {objective}; choose another objective.")
-    scale = float(cost.means[int(predictor.accuracy.means.argmax())])
-    profiled = Measured(predictor.accuracy.measured, cost.measured)
-    repeats = len(train_vectors) / len(predictor.vectors)
-    return Setting(predictor, cost, test_vectors[some], measured.only_measured(), prices(scale), profiled, repeats)
+    predictor = fit_predictor(train.profile, train_vectors, [row.options for row in train.paths])
+    accuracy, costs = train.profile.accuracy, getattr(train.profile, objective)
+    scale = float(np.nanmean(costs, axis=0)[int(np.nanmean(accuracy, axis=0).argmax())])
+    return Setting(
+        predictor=predictor,
+        cost=predictor.costs[objective],
+        known=train_vectors,
+        accuracy=accuracy,
+        costs=costs,
+        vectors=test_vectors[some],
+        texts=tuple(test.profile.queries[row] for row in np.flatnonzero(some)),
+        test=measured.only_measured(),
+        at=prices(scale),
+    )
 
 
 def isthmus(setting: Setting) -> Points:
-    accuracy, cost = setting.predictor.accuracy, setting.cost
-    some = setting.profiled.choosable.any(axis=1)
-    ways = operating_points(
-        setting.profiled.only_measured(),
-        Measured(accuracy.left_out[some], cost.left_out[some]),
-        setting.means,
-        cost.means,
-        setting.at,
-    )
-    predicted, expected = accuracy.predict(setting.vectors), cost.predict(setting.vectors)
-    test = setting.test
+    accuracy, cost, test = setting.predictor.accuracy, setting.cost, setting.test
+    profiled, left_out = Measured(accuracy.measured, cost.measured), Measured(accuracy.left_out, cost.left_out)
+    replay = Replay.of(profiled, left_out, setting.predictor.weights)
+    queries = setting.predictor.sight.see(setting.vectors, shapes(setting.texts))
+    predicted, expected = accuracy.predict(queries), cost.predict(queries)
     return [
-        test.point(
-            test.choose(predicted - way.price * expected) if way.single is None else test.single(way.single, setting.means)
-        )
-        for way in ways
+        _single(setting, way.single) if way.single is not None else test.point(test.choose(predicted - way.price * expected))
+        for way in operating_points(replay, setting.means, setting.mean_costs, setting.at)
     ]
 
 
 def zero_router(setting: Setting) -> Points:
     """The single paths on the training frontier, the most accurate first."""
-    single = np.stack([setting.cost.means, setting.means], axis=1)
-    corners = {tuple(corner) for corner in frontier(single).tolist()}
-    on_hull = [path for path, point in enumerate(single.tolist()) if tuple(point) in corners]
-    return [_single(setting, path) for path in sorted(on_hull, key=lambda path: -setting.means[path])]
+    return [_single(setting, path) for path in on_frontier(setting.means, setting.mean_costs)]
 
 
 def _predicted(predict: Callable[[FloatArray, FloatArray, FloatArray], FloatArray]) -> Callable[[Setting], Points]:
     def run(setting: Setting) -> Points:
         accuracy, cost = (
-            predict(setting.predictor.vectors, measure.completed, setting.vectors)
-            for measure in (setting.predictor.accuracy, setting.cost)
+            predict(setting.known, baselines.filled(cells), setting.vectors) for cells in (setting.accuracy, setting.costs)
         )
         return setting.test.sweep(accuracy, cost, setting.at)
 
     return run
-
-
-def _knn(setting: Setting) -> Points:
-    """The 100 nearest measurements: where questions were asked several times, so many fewer distinct ones."""
-    number = max(1, round(baselines.NEIGHBOURS / setting.repeats))
-    return _predicted(lambda vectors, values, queries: baselines.knn(vectors, values, queries, number))(setting)
 
 
 def _kmeans(vectors: FloatArray, values: FloatArray, queries: FloatArray) -> FloatArray:
@@ -181,7 +178,7 @@ POLICIES: dict[str, Callable[[Setting], Points]] = {
     "cheapest": lambda setting: [_single(setting, setting.cheapest)],
     "random": _random,
     "zero_router": zero_router,
-    "knn": _knn,
+    "knn": _predicted(baselines.knn),
     "kmeans": _predicted(_kmeans),
     "ridge": _predicted(baselines.ridge),
     "oracle": _oracle,
@@ -191,7 +188,7 @@ POLICIES: dict[str, Callable[[Setting], Points]] = {
 def _aligned(train: Table, test: Table, objective: Axis) -> tuple[Table, Table]:
     """Both tables with the paths they share and that have the objective in training, in the same order."""
     costs = getattr(train.profile, objective)
-    seen = ~(np.isnan(costs) | np.isnan(train.profile.accuracy)).all(axis=0)
+    seen = ~(np.isnan(costs).all(axis=0) | np.isnan(train.profile.accuracy).all(axis=0))
     shared = [row.name for row, known in zip(train.paths, seen, strict=True) if known and row.name in set(test.profile.paths)]
     if not seen.any():
         raise ConfigurationError(f"The training table has no {objective}; choose another --objective.")

@@ -110,7 +110,8 @@ def _means(vectors: FloatArray, labels: IntArray) -> tuple[FloatArray, IntArray]
 
 
 def _nearest(vectors: FloatArray, centroids: FloatArray) -> IntArray:
-    return _squares(vectors, centroids).argmin(axis=1)
+    nearest: IntArray = _squares(vectors, centroids).argmin(axis=1)
+    return nearest
 
 
 def _squares(left: FloatArray, right: FloatArray) -> FloatArray:

@@ -27,8 +27,10 @@ class Completed:
     observed: BoolArray
 
 
-def complete(values: FloatArray, options: Sequence[Sequence[str]]) -> Completed:
+def complete(values: FloatArray, options: Sequence[Sequence[str]], weights: FloatArray | None = None) -> Completed:
     """Fit value = path mean + query effect to the cells that are not NaN; `options` are the stages' options of each path.
+
+    `weights` of shape (queries,) are how often each query was measured, once if None: it counts as often in the means.
 
     Without any measurement all means are NaN and all residuals 0.
     """
@@ -36,14 +38,16 @@ def complete(values: FloatArray, options: Sequence[Sequence[str]]) -> Completed:
     if not observed.any():
         return Completed(np.full(values.shape[1], np.nan), np.zeros(values.shape), observed)
     cells = np.where(observed, values, 0.0)
-    counts, of_query = observed.sum(axis=0).astype(np.float64), observed.sum(axis=1)
+    often = np.ones(len(values)) if weights is None else weights
+    times = observed * often[:, None]
+    counts, of_query = times.sum(axis=0), observed.sum(axis=1)
     effect = np.zeros(len(values))
     means = np.zeros(values.shape[1])
     for _ in range(_ROUNDS):
-        raw = (cells - effect[:, None] * observed).sum(axis=0) / np.maximum(counts, 1.0)
+        raw = ((cells - effect[:, None]) * times).sum(axis=0) / np.maximum(counts, 1.0)
         means = shrink(raw, counts, _noise(cells, observed, means, effect), options)
         effect = ((cells - means) * observed).sum(axis=1) / (of_query + _QUERY_PRIOR)
-        effect -= effect.mean()
+        effect -= np.average(effect, weights=often)
     return Completed(means, np.where(observed, values - means, effect[:, None]), observed)
 
 

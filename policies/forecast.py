@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from policies.types import Path, Prediction
 
-FloatArray = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.floating]
 Axis = Literal["latency_s", "cost_usd", "energy_j"]
 AXES: tuple[Axis, ...] = ("latency_s", "cost_usd", "energy_j")
 
@@ -19,6 +19,7 @@ AXES: tuple[Axis, ...] = ("latency_s", "cost_usd", "energy_j")
 class Forecast:
     """Means for ranking and 90th percentiles for limits, each of shape (paths,). Accuracy is a mean.
 
+    `familiar` tells whether some profiled query is about as like this one as profiled queries are like each other.
     Where the time to the first token was not measured, pass `latency_p90_s` for it: it cannot come later than the last one.
     """
 
@@ -30,6 +31,7 @@ class Forecast:
     cost_p90_usd: FloatArray
     energy_j: FloatArray
     energy_p90_j: FloatArray
+    familiar: bool = True
 
     def mean(self, axis: Axis) -> FloatArray:
         """The means of one axis."""

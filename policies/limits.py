@@ -13,7 +13,7 @@ from policies.errors import InvalidRequest
 from policies.forecast import Forecast
 from policies.types import Slo
 
-FloatArray = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
 PRIVATE = "leaves the edge, and privacy is 'edge'"
 

@@ -31,7 +31,8 @@ class Measured:
 
     def choose(self, scores: FloatArray) -> IntArray:
         """Of each query the choosable path with the highest score; `scores` of shape (queries, paths) or (paths,)."""
-        return np.where(self.choosable, scores, -np.inf).argmax(axis=1)
+        choices: IntArray = np.where(self.choosable, scores, -np.inf).argmax(axis=1)
+        return choices
 
     def outcomes(self, choices: IntArray) -> tuple[FloatArray, FloatArray]:
         """Objective and accuracy of each query's choice."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,34 @@ class Preference:
 
 
 BY_ACCURACY = Preference()
+
+
+class Fallbacks(Sequence[Path]):
+    """The next best paths that keep the limits. They are ranked when read: few requests fail."""
+
+    def __init__(
+        self, paths: Sequence[Path], kept: BoolArray, score: FloatArray, cost: FloatArray, band: float, taken: int
+    ) -> None:
+        self._given = (paths, kept, score, cost, band, taken)
+
+    @overload
+    def __getitem__(self, place: int) -> Path: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Path]: ...
+    def __getitem__(self, place: int | slice) -> Path | Sequence[Path]:
+        return self._ranked[place]
+
+    def __len__(self) -> int:
+        return len(self._ranked)
+
+    @cached_property
+    def _ranked(self) -> tuple[Path, ...]:
+        paths, kept, score, cost, band, taken = self._given
+        left, order = np.where(kept, score, np.nan), [taken]
+        for _ in range(min(FALLBACKS, int(kept.sum()) - 1)):
+            left[order[-1]] = np.nan
+            order.append(_best(left, cost, band))
+        return tuple(paths[index] for index in order[1:])
 
 
 class Selector:
@@ -53,8 +83,9 @@ class Selector:
             kept = kept & limit.kept()
         score, cost = _score(forecast, preference)
         if kept.any():
-            order = _ranked(kept, score, cost, preference.band, FALLBACKS + 1)
-            return self._decision(forecast, order, self._why(order[0], kept, forecast, preference), kept, allowed, limits)
+            best = _best(np.where(kept, score, np.nan), cost, preference.band)
+            others = Fallbacks(self._paths, kept, score, cost, preference.band, best)
+            return self._decision(forecast, best, others, self._why(best, kept, forecast, preference), kept, allowed, limits)
         if not allowed.any():
             raise InfeasibleSlo(
                 "privacy is 'edge', but no path stays there; add an edge model or allow privacy 'any'.", "slo.privacy"
@@ -73,19 +104,25 @@ class Selector:
         if slo.on_infeasible is OnInfeasible.CHEAPEST:
             cheapest = _cheapest(forecast, allowed, score)
             return self._decision(
-                forecast, [cheapest], "no path keeps the limits; the cheapest was asked for", none, allowed, limits
+                forecast, cheapest, (), "no path keeps the limits; the cheapest was asked for", none, allowed, limits
             )
         why = f"no path keeps the limits; the least violation, {culprit.broken_by(nearest)}"
-        return self._decision(forecast, [nearest], why, none, allowed, limits)
+        return self._decision(forecast, nearest, (), why, none, allowed, limits)
 
     def _decision(
-        self, forecast: Forecast, order: list[int], why: str, kept: BoolArray, allowed: BoolArray, limits: tuple[Limit, ...]
+        self,
+        forecast: Forecast,
+        best: int,
+        fallbacks: Sequence[Path],
+        why: str,
+        kept: BoolArray,
+        allowed: BoolArray,
+        limits: tuple[Limit, ...],
     ) -> Decision:
-        best = order[0]
         return Decision(
             path=self._paths[best],
             reason=why,
-            fallbacks=tuple([self._paths[index] for index in order[1:]]),
+            fallbacks=fallbacks,
             predicted=forecast.of(best, self._paths[best]),
             feasible=bool(kept[best]),
             dropped=Dropped(self._names, kept, allowed, limits),
@@ -96,27 +133,27 @@ class Selector:
         saved = f", least {axis} ({value:.3g}) within {preference.band:g} of the best" if preference.band else ""
         price = f", {axis} priced at {preference.price:g}" if preference.price else ""
         count = f"{int(kept.sum())} of {len(kept)} paths keep the limits"
-        return f"expected accuracy {forecast.accuracy[best]:.3f}{saved}{price}; {count}"
+        strange = "" if forecast.familiar else "; the query is unlike all profiled ones, so each path's mean counts"
+        return f"expected accuracy {forecast.accuracy[best]:.3f}{saved}{price}; {count}{strange}"
 
 
 def _score(forecast: Forecast, preference: Preference) -> tuple[FloatArray, FloatArray]:
     """What is ranked by, and what breaks ties, both without NaN: what is unknown comes last."""
     cost = forecast.mean(preference.axis)
     score = forecast.accuracy - preference.price * cost if preference.price else forecast.accuracy
-    return np.where(np.isnan(score), -np.inf, score), np.where(np.isnan(cost), np.inf, cost)
+    return _without_nan(score, -np.inf), _without_nan(cost, np.inf)
 
 
-def _ranked(kept: BoolArray, score: FloatArray, cost: FloatArray, band: float, number: int) -> list[int]:
-    """The best `number` of the `kept` paths. Sorting all of them would take most of a decision's time."""
-    left = np.where(kept, score, np.nan)
-    order: list[int] = []
-    for _ in range(min(number, int(kept.sum()))):
-        best = np.fmax.reduce(left)
-        equal = np.flatnonzero(left >= best - band) if np.isfinite(best) else np.flatnonzero(~np.isnan(left))
-        chosen = int(equal[cost[equal].argmin()])
-        order.append(chosen)
-        left[chosen] = np.nan
-    return order
+def _without_nan(values: FloatArray, instead: float) -> FloatArray:
+    missing = np.isnan(values)
+    return np.where(missing, instead, values) if missing.any() else values
+
+
+def _best(left: FloatArray, cost: FloatArray, band: float) -> int:
+    """Of what is `left` (NaN if not) the cheapest within `band` of the best score."""
+    best = np.fmax.reduce(left)
+    equal = np.flatnonzero(left >= best - band) if np.isfinite(best) else np.flatnonzero(~np.isnan(left))
+    return int(equal[cost[equal].argmin()])
 
 
 def _first(among: BoolArray, score: FloatArray) -> int:

@@ -1,8 +1,8 @@
-"""How one measure of every path varies from query to query: neighbours, a ridge or both, on few common axes.
+"""How one measure of every path varies from query to query, on few axes that all paths have in common.
 
 Paths go up and down together, so residuals are predicted on their principal axes and every path borrows from all others.
-The number of neighbours, the ridge's strength and the mixture are those with the least leave-one-out error; how far the
-result is trusted is then fitted on its leave-one-out predictions: not at all if they do not agree with what was measured.
+Three views of a query are averaged: a plane over its sentence vector, a smooth surface over likeness to landmarks, and the
+mean of its nearest profiled queries. None wins everywhere; their errors differ, so the mean of them loses nowhere.
 """
 
 from __future__ import annotations
@@ -13,32 +13,51 @@ import numpy as np
 import numpy.typing as npt
 
 from policies.complete import Completed
-from policies.smoothers import NEIGHBOURS, STRENGTHS, Ridge, neighbours, neighbours_left_out, ridges
+from policies.evidence import Averaged, average
+from policies.sight import Seen
 
 FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.intp]
 MOST_AXES = 24
-MOST_TRUST = 1.5
-SHARES = (0.0, 0.5, 1.0)
-"""Of the neighbours in the mixture; the rest is the ridge's."""
+MOST_LANDMARKS = 256
+NEIGHBOURS = 100
+FORM = 0.6
+"""How much the form of a query counts beside its meaning, where the evidence is for seeing it at all."""
+WIDTH = 0.35
+"""Of the smooth surface, in squared distance between unit vectors over two."""
+_BLOCK = 512  # rows of a distance matrix held at once
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """`targets` of shape (queries, axes) are the residuals of `vectors` on `basis`, shape (axes, paths), trust included."""
+    """Residuals of `known` queries on `basis` of shape (axes, paths): `targets` of shape (queries, axes).
 
-    vectors: FloatArray
+    `landmarks` are places in `known`; `whiten` of shape (landmarks, landmarks) turns likeness to them into features, once
+    without and once with the form of a query.
+    """
+
+    known: Seen
     targets: FloatArray
-    number: int
-    ridge: Ridge
-    share: float
     basis: FloatArray
+    number: int
+    landmarks: IntArray
+    whiten: tuple[FloatArray, FloatArray]
+    plane: Averaged
+    smooth: Averaged
 
-    def residuals(self, vectors: FloatArray) -> FloatArray:
-        """How far each path is expected to be from its mean, shape (vectors, paths)."""
-        near = neighbours(self.vectors, self.targets, vectors, (self.number,))[0]
-        predicted: FloatArray = _mixed(near, self.ridge.predict(vectors), self.share) @ self.basis
+    def residuals(self, queries: Seen) -> FloatArray:
+        """How far each path is expected to be from its mean, shape (queries, paths)."""
+        plane = self.plane.predict(planes(queries))
+        near = np.empty((len(queries.axes), len(self.basis)))
+        for start in range(0, len(near), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            near[rows] = self._near(queries.axes[rows])
+        smooth = self.smooth.predict(_smooth(queries, self.known.rows(self.landmarks), self.whiten))
+        predicted: FloatArray = ((plane + smooth + near) / 3) @ self.basis
         return predicted
+
+    def _near(self, axes: FloatArray) -> FloatArray:
+        return _nearest_means(squares(axes, self.known.axes), self.targets, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +68,72 @@ class Fit:
     left_out: FloatArray
 
 
-def fit_surface(vectors: FloatArray, completed: Completed, weights: FloatArray, *, differences: bool) -> Fit:
-    """Fit the residuals of `completed`. `weights` of shape (queries,) are how often each query was asked.
-
-    With `differences` errors count after subtracting each query's mean, as for accuracy, where only the order of paths
-    matters, and trust is one factor; otherwise each path has its own.
-    """
-    residuals = completed.residuals
-    basis = _axes(residuals, weights)
-    targets = residuals @ basis.T
-    judge = _Judge(residuals, completed.observed, weights, differences)
-    near = neighbours_left_out(vectors, targets, NEIGHBOURS)
-    which = judge.best([means @ basis for means in near])
-    fits = ridges(vectors, targets, STRENGTHS)
-    ridge, own = fits[judge.best([left_out @ basis for _, left_out in fits])]
-    mixtures = [_mixed(near[which], own, share) @ basis for share in SHARES]
-    share = judge.best(mixtures)
-    left_out = mixtures[share]
-    trust = judge.trust(left_out)
-    number = min(NEIGHBOURS[which], len(vectors))
-    surface = Surface(vectors, targets, number, ridge, SHARES[share], basis * trust)
-    return Fit(surface, left_out * trust)
+def fit_surface(known: Seen, completed: Completed, weights: FloatArray) -> Fit:
+    """Fit the residuals of `completed`. `weights` of shape (queries,) are how often each query was asked."""
+    basis = _axes(completed.residuals, weights)
+    targets = completed.residuals @ basis.T
+    number = neighbours_for(weights)
+    landmarks = np.unique(np.linspace(0, len(targets) - 1, MOST_LANDMARKS).astype(np.intp))
+    middle = known.rows(landmarks)
+    whiten = (_whitening(_likeness(middle, middle, 0.0)), _whitening(_likeness(middle, middle, FORM)))
+    centred = targets - targets.mean(axis=0)
+    plane = average(planes(known), centred)
+    smooth = average(_smooth(known, middle, whiten), centred)
+    surface = Surface(known, targets, basis, number, landmarks, whiten, plane, smooth)
+    left_out = (plane.left_out + smooth.left_out + _near_left_out(known.axes, targets, number)) / 3
+    return Fit(surface, left_out @ basis)
 
 
-def _mixed(near: FloatArray, ridge: FloatArray, share: float) -> FloatArray:
-    return share * near + (1 - share) * ridge
+def neighbours_for(weights: FloatArray) -> int:
+    """As many queries as hold a hundred measurements, but no more than half of all."""
+    return max(1, min(round(NEIGHBOURS * len(weights) / float(weights.sum())), len(weights) // 2))
+
+
+def planes(queries: Seen) -> tuple[FloatArray, FloatArray]:
+    """The features of the plane: the vector, and the vector with the form."""
+    return queries.plain, np.hstack([queries.plain, FORM * queries.form])
+
+
+def squares(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Squared distances, shape (left, right)."""
+    found: FloatArray = (left**2).sum(axis=1)[:, None] - 2 * left @ right.T + (right**2).sum(axis=1)[None, :]
+    return np.maximum(found, 0.0)
+
+
+def _smooth(queries: Seen, landmarks: Seen, whiten: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+    plain, formed = whiten
+    return _likeness(queries, landmarks, 0.0) @ plain, _likeness(queries, landmarks, FORM) @ formed
+
+
+def _likeness(queries: Seen, others: Seen, form: float) -> FloatArray:
+    distances = squares(queries.axes, others.axes)
+    if form:
+        distances += form**2 * squares(queries.form, others.form)
+    return np.asarray(np.exp(-distances / (2 * WIDTH)), dtype=np.float64)
+
+
+def _whitening(likeness: FloatArray) -> FloatArray:
+    """The inverse root of likeness among landmarks (Nyström: Williams and Seeger, 2001), without its rounding errors."""
+    sizes, vectors = np.linalg.eigh(likeness)
+    kept = sizes > 1e-8 * sizes[-1]
+    return np.asarray(vectors[:, kept] / np.sqrt(sizes[kept]), dtype=np.float64)
+
+
+def _near_left_out(axes: FloatArray, targets: FloatArray, number: int) -> FloatArray:
+    if len(axes) < 2:
+        return np.zeros_like(targets)
+    found = np.empty_like(targets)
+    for start in range(0, len(axes), _BLOCK):
+        distances = squares(axes[start : start + _BLOCK], axes)
+        distances[np.arange(len(distances)), np.arange(start, start + len(distances))] = np.inf
+        found[start : start + _BLOCK] = _nearest_means(distances, targets, number)
+    return found
+
+
+def _nearest_means(distances: FloatArray, targets: FloatArray, number: int) -> FloatArray:
+    nearest = np.argpartition(distances, number - 1, axis=1)[:, :number]
+    means: FloatArray = targets[nearest].mean(axis=1)
+    return means
 
 
 def _axes(residuals: FloatArray, weights: FloatArray) -> FloatArray:
@@ -82,35 +142,3 @@ def _axes(residuals: FloatArray, weights: FloatArray) -> FloatArray:
     if len(centred) < centred.shape[1]:
         return np.asarray(np.linalg.svd(centred, full_matrices=False)[2][:MOST_AXES], dtype=np.float64)
     return np.asarray(np.linalg.eigh(centred.T @ centred)[1].T[::-1][:MOST_AXES], dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class _Judge:
-    """Compares leave-one-out predictions with what was observed; missing cells do not count."""
-
-    residuals: FloatArray
-    observed: BoolArray
-    weights: FloatArray
-    differences: bool
-
-    def best(self, candidates: list[FloatArray]) -> int:
-        """The candidate with the least squared error."""
-        truth = self._comparable(self.residuals)
-        errors = [float(((self._comparable(each) - truth) ** 2).sum(axis=1) @ self.weights) for each in candidates]
-        return int(np.argmin(errors))
-
-    def trust(self, predicted: FloatArray) -> FloatArray:
-        """The least squares factor from predictions to measurements, shape (1,) or (paths,)."""
-        said, truth = self._comparable(predicted), self._comparable(self.residuals)
-        agreement, size = said * truth * self.weights[:, None], said**2 * self.weights[:, None]
-        if self.differences:
-            agreement, size = agreement.sum(axis=1, keepdims=True), size.sum(axis=1, keepdims=True)
-        factor = agreement.sum(axis=0) / np.maximum(size.sum(axis=0), 1e-12)
-        return np.asarray(np.clip(factor, 0.0, MOST_TRUST), dtype=np.float64)
-
-    def _comparable(self, values: FloatArray) -> FloatArray:
-        seen = np.where(self.observed, values, 0.0)
-        if not self.differences:
-            return seen
-        mean = seen.sum(axis=1, keepdims=True) / np.maximum(self.observed.sum(axis=1, keepdims=True), 1)
-        return np.where(self.observed, seen - mean, 0.0)

@@ -5,7 +5,7 @@ Units are in the names: seconds `_s`, US dollars `_usd`, joules `_j`. Accuracy i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -99,7 +99,7 @@ class Decision:
 
     path: Path
     reason: str
-    fallbacks: tuple[Path, ...] = ()
+    fallbacks: Sequence[Path] = ()
     predicted: Prediction | None = None
     feasible: bool = True
     dropped: Mapping[str, str] = field(default_factory=dict)

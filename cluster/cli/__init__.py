@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cluster.cli import check, down, index, init, k8s, profile, report, status, up
+from cluster.cli import check, down, evaluate, index, init, k8s, profile, report, status, up
 from policies.errors import ConfigurationError, IsthmusError
 
 
@@ -44,6 +44,7 @@ app.command("status")(status.status)
 app.command("index")(index.index)
 app.command("profile")(profile.profile)
 app.command("report")(report.report)
+app.command("evaluate")(evaluate.evaluate)
 app.add_typer(k8s.app, name="k8s")
 
 

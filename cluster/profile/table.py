@@ -62,13 +62,13 @@ class Table:
         place = {name: index for index, name in enumerate(self.profile.paths)}
         columns = [place[name] for name in names]
         cells = {measure: np.ascontiguousarray(getattr(self.profile, measure)[:, columns]) for measure in MEASURES}
-        profile = replace(self.profile, paths=tuple(names), **cells)
+        profile = Profile(self.profile.query_ids, self.profile.queries, tuple(names), **cells)
         return replace(self, profile=profile, paths=tuple(self.paths[column] for column in columns))
 
     def rows(self, chosen: Sequence[int]) -> Table:
         """The queries at the places `chosen`, in this order."""
         cells = {measure: getattr(self.profile, measure)[list(chosen)] for measure in MEASURES}
         ids, queries = (tuple(column[row] for row in chosen) for column in (self.profile.query_ids, self.profile.queries))
-        profile = replace(self.profile, query_ids=ids, queries=queries, **cells)
+        profile = Profile(ids, queries, self.profile.paths, **cells)
         domains, references = (tuple(column[row] for row in chosen) for column in (self.domains, self.references))
         return replace(self, profile=profile, domains=domains, references=references)

@@ -1,0 +1,106 @@
+"""`isthmus evaluate` from the command line: the numbers of the contract, and one sentence for what cannot be scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import cluster.encoder
+
+Isthmus = Callable[..., Any]
+KEYS = {
+    "accuracy",
+    "objective",
+    "objective_ratio",
+    "frontier",
+    "objective_ratio_at_best_single_accuracy",
+    "accuracy_at_best_single_objective",
+    "aiq",
+}
+
+
+class Letters:
+    """Stands in for the sentence encoder: how often each letter occurs."""
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        counts = np.array([[1 + text.count(letter) for letter in "abcdefgh"] for text in texts], dtype=np.float32)
+        return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+
+
+@pytest.fixture(autouse=True)
+def letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.encoder, "open_encoder", Letters)
+
+
+def profile(folder: Path, queries: int = 6, paths: int = 3, **columns: list[Any]) -> Path:
+    """A profile with every cell measured; `columns` replace those of outcomes.parquet."""
+    folder.mkdir()
+    ids, names = [f"q{query}" for query in range(queries)], [f"generate=m{path}" for path in range(paths)]
+    pq.write_table(pa.table({"query_id": ids, "query": [f"{'ab' * i}?" for i in range(queries)]}), folder / "queries.parquet")
+    rows = [(query, path) for query in range(queries) for path in range(paths)]
+    outcomes: dict[str, list[Any]] = {
+        "query_id": [ids[query] for query, _ in rows],
+        "path": [names[path] for _, path in rows],
+        "accuracy": [float((query + path) % 2) for query, path in rows],
+        "latency_s": [1.0 + path for _, path in rows],
+    }
+    pq.write_table(pa.table({**outcomes, **columns}), folder / "outcomes.parquet")
+    lines = [f"{name},{'cloud' if place else 'edge'},m{place}" for place, name in enumerate(names)]
+    (folder / "paths.csv").write_text("\n".join(["path,tier,generate", *lines]))
+    return folder
+
+
+def test_the_numbers_of_the_contract(isthmus: Isthmus, tmp_path: Path) -> None:
+    train, test = profile(tmp_path / "train"), profile(tmp_path / "test", queries=4)
+    answer = isthmus("evaluate", "--train", train, "--test", test, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    result = json.loads(answer.stdout)
+    assert (result["objective"], result["train_queries"], result["test_queries"], result["paths"]) == ("latency_s", 6, 4, 3)
+    assert all(policy.keys() == KEYS for policy in result["policies"].values())
+    assert "isthmus" in isthmus("evaluate", "--train", train, "--test", test).stdout
+
+
+@pytest.mark.parametrize(("queries", "paths"), [(1, 1), (1, 3), (5, 1), (2, 2)])
+def test_the_smallest_tables_are_scored(isthmus: Isthmus, tmp_path: Path, queries: int, paths: int) -> None:
+    table = profile(tmp_path / "table", queries, paths)
+    answer = isthmus("evaluate", "--train", table, "--test", table, "--json")
+    assert answer.exit_code == 0, answer.stderr
+
+
+def test_missing_cells_are_no_zeros(isthmus: Isthmus, tmp_path: Path) -> None:
+    gaps = [None if cell % 3 == 2 else 1.0 for cell in range(18)]
+    train, test = profile(tmp_path / "train", accuracy=gaps), profile(tmp_path / "test", accuracy=gaps)
+    result = json.loads(isthmus("evaluate", "--train", train, "--test", test, "--json").stdout)
+    assert result["paths"] == 2
+    assert {policy["accuracy"] for policy in result["policies"].values()} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ({"latency_s": [-1.0] * 18}, "latency_s -1 in row 1"),
+        ({"accuracy": [float("nan")] * 18}, "no accuracy at all"),
+        ({"path": ["generate=m0"] * 18}, "rows for query"),
+        ({"path": ["generate=m9"] * 18}, "does not have"),
+    ],
+)
+def test_bad_measurements_are_one_sentence(isthmus: Isthmus, tmp_path: Path, columns: dict[str, Any], sentence: str) -> None:
+    answer = isthmus("evaluate", "--train", profile(tmp_path / "a"), "--test", profile(tmp_path / "b", **columns))
+    assert answer.exit_code == 2
+    assert sentence in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_what_is_missing_is_said(isthmus: Isthmus, tmp_path: Path) -> None:
+    table = profile(tmp_path / "table")
+    assert "There is no" in isthmus("evaluate", "--train", tmp_path / "nothing", "--test", table).stderr
+    answer = isthmus("evaluate", "--train", table, "--test", table, "--objective", "energy_j")
+    assert answer.exit_code == 2
+    assert "no energy_j" in answer.stderr
