@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -43,11 +43,7 @@ class Snapshot:
 
     def forecast(self, question: str, vector: npt.NDArray[np.float32]) -> Forecast:
         """What to expect of every path for `question`, whose unit vector is `vector`, on an idle system."""
-        return self.forecaster.forecast(vector)
-
-    def is_familiar(self, question: str, vector: npt.NDArray[np.float32]) -> bool:
-        """Whether the profile has queries like this one."""
-        return self.forecaster.is_familiar(vector)
+        return self.forecaster.forecast(vector, question)
 
     def select(self, forecast: Forecast, slo: Slo) -> Decision:
         """The best path within `slo`, else what it wants then. Raises InfeasibleSlo and InvalidRequest."""
@@ -55,8 +51,8 @@ class Snapshot:
 
     def select_among(self, places: npt.NDArray[np.intp], forecast: Forecast, slo: Slo) -> Decision:
         """The same, of the paths at `places` only."""
-        columns = {field.name: getattr(forecast, field.name)[places] for field in fields(forecast)}
-        return _narrowed(self, tuple(places.tolist())).select(Forecast(**columns), slo, PREFERENCE)
+        columns = {field.name: getattr(forecast, field.name)[places] for field in fields(forecast) if field.name != "familiar"}
+        return _narrowed(self, tuple(places.tolist())).select(replace(forecast, **columns), slo, PREFERENCE)
 
 
 def read_profile(config: Config) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from pathlib import Path as FilePath
 from typing import Self
 
@@ -14,6 +13,7 @@ from cluster.config.names import ModelName
 from cluster.config.serving import Documents, Gateway, Log, Stages
 from cluster.config.sites import Cluster
 from policies.errors import nearest
+from policies.space import space
 from policies.types import NONE, Path
 
 
@@ -44,10 +44,9 @@ class Config(Section):
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All paths that make sense: nothing is refined that was not retrieved."""
+        """All paths that make sense (`policies.space`)."""
         s = self.stages
-        grid = product(s.preprocess, s.retrieve, s.refine, self.generators)
-        return tuple(Path(*p) for p in grid if p[1] != NONE or (p[2] == NONE and p[0] in (NONE, "rewrite")))
+        return space(s.preprocess, s.retrieve, s.refine, self.generators)
 
     @property
     def default(self) -> Path:

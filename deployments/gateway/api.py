@@ -26,7 +26,9 @@ from deployments.gateway.deciding import Deciding
 from deployments.gateway.decisions import Decisions
 from deployments.gateway.job import Answer, Job
 from deployments.gateway.logged import entry
+from deployments.gateway.measure import Measurer
 from deployments.gateway.metrics import Metrics
+from deployments.gateway.profiling import Profiling
 from deployments.gateway.requests import ChatBody, CompletionBody, EmbeddingBody, GenerateBody
 from deployments.gateway.runner import Runner
 from deployments.gateway.shapes import Shape
@@ -64,6 +66,7 @@ class Api:
         self._decisions = Decisions()
         self.chooser = Chooser(config, self._catalogue, stages, runner.clients)
         self.deciding = Deciding(config, self.chooser, self._decisions, log)
+        self.profiling = Profiling(config, self._catalogue, Measurer(config, runner, stages))
 
     async def healthz(self, visit: Visit) -> Response:
         """The process lives."""

@@ -32,6 +32,13 @@ class Catalogue:
             raise UnknownModel(name, self.names)
         return {"id": name, "object": "model", "created": 0, "owned_by": self._config.domain}
 
+    def path(self, name: str) -> Path:
+        """The path that `name` pins. Raises UnknownModel."""
+        path = self._paths.get(name)
+        if path is None:
+            raise UnknownModel(name, self.names)
+        return path
+
     def decide(self, name: str, slo: Slo) -> Decision:
         """The path for `name` and where to go when it fails. A pinned path has no fallback: the caller wants that one.
 
@@ -45,9 +52,7 @@ class Catalogue:
                 )
             reason = "default path" if paths[0] == self._auto[0] else "fallback path, which alone stays on the edge"
             return Decision(paths[0], reason, tuple(paths[1:]))
-        path = self._paths.get(name)
-        if path is None:
-            raise UnknownModel(name, self.names)
+        path = self.path(name)
         if slo.privacy is Privacy.EDGE and not self._config.stays_on_edge(path):
             raise InfeasibleSlo(
                 f"privacy is 'edge', but the path {path.name!r} uses a model of the cloud; name an edge path or 'auto'.",

@@ -31,7 +31,7 @@ class Choice:
 
     def candidates(self) -> list[dict[str, Any]]:
         """Every path that was weighed, and what came of it; none where nothing was."""
-        return self.case.candidates(self.decision.path, self.decision.fallbacks) if self.case else []
+        return self.case.candidates(self.decision.path, tuple(self.decision.fallbacks)) if self.case else []
 
 
 class Chooser:
@@ -82,7 +82,7 @@ class Chooser:
             decision = _instead(decision, stay, "the dialogue stays on its path, which keeps the limits")
         elif stay is not None and stay != decision.path:
             decision = replace(decision, reason=f"{decision.reason}; the dialogue had to leave {stay.name}")
-        elif not case.snapshot.is_familiar(case.question, case.vector):
+        elif not forecast.familiar:
             default = self._default
             safe = case.keeps(default, decision)
             reason = (

@@ -115,6 +115,7 @@ def routes(api: Api) -> Routes:
             ("POST", "/v1/chat/completions"): api.chat,
             ("POST", "/v1/completions"): api.completions,
             ("POST", "/v1/embeddings"): api.embeddings,
+            ("POST", "/v1/profile"): api.profiling.profile,
             ("GET", "/v1/models"): api.models,
             ("GET", "/v1/models/"): api.model,
             ("POST", "/v1/route"): api.deciding.route,
