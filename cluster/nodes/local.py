@@ -119,9 +119,17 @@ def remove_leftovers(temporary: FilePath) -> None:
 
 
 def _belongs(process: psutil.Process, temporary: FilePath) -> bool:
-    """Whether a process of this user inherited the cluster's variables."""
+    """Whether a process of this user inherited the cluster's variables, or writes its logs.
+
+    A process that Ray has given a title, like `ray::RuntimeEnvAgent`, has it written over its variables.
+    """
     try:
-        return process.pid != os.getpid() and process.environ().get("RAY_TMPDIR") == str(temporary)
+        if process.pid == os.getpid():
+            return False
+        if process.environ().get("RAY_TMPDIR") == str(temporary):
+            return True
+        titled = "".join(process.cmdline()[:1]).startswith("ray::")
+        return titled and any(temporary in FilePath(file.path).parents for file in process.open_files())
     except psutil.Error:
         return False
 

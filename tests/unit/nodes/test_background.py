@@ -35,11 +35,13 @@ def killed(file: Path, temporary: Path | None) -> state.State:
 
 
 @contextmanager
-def left_behind(temporary: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of the killed cluster, and its folder."""
+def left_behind(temporary: Path, titled: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the killed cluster, and its folder. A titled one is known by its log alone, as Ray's own are."""
     temporary.mkdir()
-    command = [sys.executable, "-c", "print(flush=True); import time; time.sleep(600)"]
-    process = subprocess.Popen(command, env={**os.environ, "RAY_TMPDIR": str(temporary)}, stdout=subprocess.PIPE)
+    log = f"log = open({str(temporary / 'a.log')!r}, 'w'); " if titled else ""
+    command = ["ray::Agent" if titled else "agent", "-c", f"{log}print(flush=True); import time; time.sleep(600)"]
+    variables = os.environ if titled else {**os.environ, "RAY_TMPDIR": str(temporary)}
+    process = subprocess.Popen(command, executable=sys.executable, env=variables, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     with process:
@@ -49,9 +51,10 @@ def left_behind(temporary: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def test_down_clears_what_a_killed_cluster_left(file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("titled", [False, True])
+def test_down_clears_what_a_killed_cluster_left(file: Path, tmp_path: Path, titled: bool) -> None:
     temporary = tmp_path / "isthmus-x"
-    with left_behind(temporary) as process:
+    with left_behind(temporary, titled) as process:
         left = killed(file, temporary)
         assert background.stop(file) == left.pid
         process.wait(10)
