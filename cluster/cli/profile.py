@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cluster.cli.options import Configuration, Json, print_json
+from policies.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cluster.config import Config
@@ -20,8 +21,13 @@ JUDGE_KEY = "ISTHMUS_JUDGE_KEY"
 
 
 def profile(
-    queries: Annotated[FilePath, typer.Option(help="JSON lines with query_id, query, reference and perhaps messages.")],
     out: Annotated[FilePath, typer.Option(help="Folder to write the profile into.", metavar="DIR")],
+    queries: Annotated[
+        FilePath | None, typer.Option(help="JSON lines with query_id, query, reference and perhaps messages.")
+    ] = None,
+    from_log: Annotated[
+        bool, typer.Option("--from-log", help="Measure nothing: add what the decision log and feedback tell to DIR.")
+    ] = False,
     budget: Annotated[float, typer.Option(min=0, max=1, help="Share of all cells (a query on a path) to measure.")] = 0.1,
     time_limit: Annotated[float | None, typer.Option(min=1, help="Seconds after which to stop and write what there is.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the measurements in DIR.")] = False,
@@ -35,13 +41,19 @@ def profile(
 ) -> None:
     """Measure the configuration's paths on QUERIES within a budget, on the cluster that runs, and write a profile.
 
-    Stopped at any moment, even killed, it goes on with --resume where it was.
+    Stopped at any moment, even killed, it goes on with --resume where it was. With --from-log nothing is measured: the
+    answers that people gave feedback on join the profile in DIR, or begin it.
     """
     from cluster.config.load import load, locate
     from cluster.emulator import Journal, read_questions
 
+    if from_log == (queries is not None):
+        raise ConfigurationError("A profile is made of --queries FILE or --from-log; give one of the two.")
     file = locate(config)
     loaded = load(file)
+    if queries is None:
+        _show_logged(_from_log(loaded, out), as_json)
+        return
     questions = read_questions(queries)
     about = {
         "queries": _digest(questions),
@@ -96,6 +108,33 @@ async def _explore(
         **asdict(spent),
         "frontier": [asdict(point) for point in _best(emulator, names)],
     }
+
+
+def _from_log(config: Config, out: FilePath) -> dict[str, Any]:
+    from cluster.log import profile_from_log
+    from cluster.profile import QUERIES, join, read_table, write_table
+
+    if config.log is None or config.log.url is None:
+        raise ConfigurationError("The configuration keeps no log (log: null); take that out and gather feedback first.")
+    logged = profile_from_log(config.log.url, config)
+    table = join(read_table(out), logged) if (out / QUERIES).exists() else logged
+    write_table(table, out)
+    return {
+        "profile": str(out),
+        "logged_queries": len(logged.profile.query_ids),
+        "queries": len(table.profile.query_ids),
+        "paths": len(table.paths),
+    }
+
+
+def _show_logged(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+    else:
+        typer.echo(
+            f"{result['logged_queries']} questions of the log are in the profile {result['profile']}, "
+            f"which has {result['queries']} questions on {result['paths']} paths now."
+        )
 
 
 def _best(emulator: Emulator, names: list[str]) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -11,8 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from cluster.cli import app
 from cluster.config import Config, EchoModel, load
 from cluster.log import Decided, DecisionLog, Feedback, profile_from_log, read_log
 from cluster.log.tables import DECISIONS, open_engine
@@ -195,3 +199,30 @@ def test_where_the_log_is(tmp_path: FilePath, text: str, expected: str | None) -
     (tmp_path / "isthmus.yaml").write_text(f"models: {{edge: {{engine: echo}}}}\n{text}\n")
     log = load(tmp_path / "isthmus.yaml").log
     assert (log.url if log else None) == (expected and expected.format(tmp_path))
+
+
+def profile_command(folder: FilePath, *words: str) -> Any:
+    return CliRunner().invoke(app, ["profile", "--config", str(folder / "isthmus.yaml"), "--out", str(folder / "out"), *words])
+
+
+def test_what_the_log_tells_joins_a_profile(tmp_path: FilePath, write: Callable[..., None], url: str) -> None:
+    settings = {"models": {"small": {"engine": "echo"}, "large": {"engine": "echo"}}, "log": {"url": url}}
+    (tmp_path / "isthmus.yaml").write_text(yaml.safe_dump(settings))
+    write(entry(1), Feedback("1", 200.0, 0.25), entry(2, query="And the oven?", path=LARGE), Feedback("2", 200.0, 1.0))
+    first = profile_command(tmp_path, "--from-log", "--json")
+    assert json.loads(first.stdout) == {"profile": str(tmp_path / "out"), "logged_queries": 2, "queries": 2, "paths": 2}
+    measured = read_table(tmp_path / "out").only([SMALL])
+    renamed = replace(measured, profile=replace(measured.profile, query_ids=("m-1", "m-2")))
+    write_table(renamed, tmp_path / "out")
+    assert json.loads(profile_command(tmp_path, "--from-log", "--json").stdout)["queries"] == 4
+    assert "2 questions of the log" in profile_command(tmp_path, "--from-log").stdout
+    table = read_table(tmp_path / "out")
+    assert set(table.profile.paths) == {SMALL, LARGE}
+    assert len(table.profile.query_ids) == 4  # adding the same again changes nothing
+    np.testing.assert_array_equal(np.nansum(table.profile.accuracy, axis=0), [0.5, 1.0])
+
+
+@pytest.mark.parametrize("words", [(), ("--from-log", "--queries", "some.jsonl")])
+def test_a_profile_has_one_source(tmp_path: FilePath, words: tuple[str, ...]) -> None:
+    refused = profile_command(tmp_path, *words)
+    assert isinstance(refused.exception, ConfigurationError) or "give one of the two" in refused.output
