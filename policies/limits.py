@@ -15,6 +15,7 @@ from policies.types import Slo
 
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
+_LARGEST = float(np.finfo(np.float32).max)  # what forecasts hold; more is no limit
 PRIVATE = "leaves the edge, and privacy is 'edge'"
 
 
@@ -97,4 +98,4 @@ def _checked(name: str, bound: float) -> float:
         raise InvalidRequest(f"{name} is {bound:g}; give a number that is not negative, or leave the limit out.", f"slo.{name}")
     if name == "min_accuracy" and bound > 1:
         raise InvalidRequest(f"min_accuracy is {bound:g}; accuracy is a share between 0 and 1.", "slo.min_accuracy")
-    return float(bound)
+    return min(float(bound), _LARGEST)

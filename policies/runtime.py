@@ -1,8 +1,8 @@
 """The forecast for one query, fast: what a gateway asks between the embedding and the choice.
 
-The same numbers as `Predictor` gives, arranged for one query at a time in 32 bits: one product leads from the vector to its
-axes and to all planes, one look at the profiled queries serves likeness, neighbours and familiarity, and every measure acts
-on a few axes before it is spread over the paths.
+The same numbers as `Predictor` gives, arranged for one query at a time in 32 bits. A decision is a few products of a vector
+and a matrix, so everything that can be known beforehand is a row or a column of one of four matrices:
+query → look (what it is compared by) and what all planes say → likeness to profiled queries → axes → paths.
 """
 
 from __future__ import annotations
@@ -12,122 +12,161 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from policies.forecast import Forecast
+from policies.forecast import AXES, Forecast
 from policies.predict import Measure, Predictor
-from policies.shape import shape_of
-from policies.sight import FAR
+from policies.shape import TRAITS, shape_of
+from policies.sight import FAR, Seen, Sight
 from policies.surface import FORM, WIDTH, Surface
 
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
-_LIKE, _FORMED = np.float32(-1 / (2 * WIDTH)), np.float32(FORM**2 / (2 * WIDTH))
-
-
-def _single(values: npt.ArrayLike) -> Float32Array:
-    return np.ascontiguousarray(values, dtype=np.float32)
+IntArray = npt.NDArray[np.intp]
+_LIKE, _FORMED = -1 / (2 * WIDTH), -(FORM**2) / (2 * WIDTH)  # by which squared distances become exponents
+_ROUNDING = 1e-5  # of a squared distance in 32 bits
+_VIEWS = 3  # that are averaged
 
 
 class Forecaster:
     """Immutable once made, so that many threads share it; a new profile makes a new one."""
 
     def __init__(self, predictor: Predictor) -> None:
-        measures = [predictor.accuracy, *predictor.costs.values()]
-        surfaces = [measure.fit.surface for measure in measures]
-        first, sight = surfaces[0], predictor.sight
-        self._centre, self._mean = _single(sight.centre), _single(sight.mean)
-        self._scale, self._far = _single(sight.scale * len(sight.mean) ** 0.5), np.float32(FAR / len(sight.mean) ** 0.5)
-        self._profiled = _single(first.known.axes)
-        self._sizes = _single((first.known.axes**2).sum(axis=1))
-        forms = first.known.form[first.landmarks]
-        self._forms, self._form_sizes = _single(2 * _FORMED * forms), _single(-_FORMED * (forms**2).sum(axis=1))
-        self._landmarks, self._number, self._familiar = first.landmarks, first.number, predictor.familiar
-        # Three views are averaged, hence the thirds.
-        self._rotate = _single(np.hstack([sight.rotation, *(_plane_of_vector(surface) / 3 for surface in surfaces)]))
-        self._shift = _single(np.hstack([_plane_of_form(surface) / 3 for surface in surfaces]))
-        self._offset = _single(np.hstack([_offset(surface) / 3 for surface in surfaces]))
-        self._smooth = tuple(_single(np.hstack([_slopes(surface, which) / 3 for surface in surfaces])) for which in (0, 1))
-        self._near = _single(np.hstack([surface.targets for surface in surfaces]) / (3 * first.number))
-        self._axes, self._costs = _places(measures), tuple(predictor.costs)
-        self._basis = tuple(_single(surface.basis) for surface in surfaces)
-        self._accuracy = _single(predictor.accuracy.level)
-        shape = (len(predictor.costs), len(self._accuracy))
-        self._level = _single([measure.level for measure in measures[1:]]).reshape(shape)
-        self._late = _single([measure.spread for measure in measures[1:]]).reshape(shape)
-        self._ones = np.ones(first.number, dtype=np.float32)
-        self._unknown = np.full(len(self._accuracy), np.nan, dtype=np.float32)
+        measures = [predictor.accuracy, *(predictor.costs.get(axis) for axis in AXES)]
+        first, sight = predictor.accuracy.fit.surface, predictor.sight
+        order = _landmarks_first(first)
+        self._mean, self._per_scale = _single(sight.mean), _single(1 / (sight.scale * len(sight.mean) ** 0.5))
+        self._far, self._one = np.float32(FAR / len(sight.mean) ** 0.5), np.ones(1, dtype=np.float32)
+        self._own = sight.rotation.shape[1]
+        self._look = self._own + TRAITS + 3
+        self._query = _single(np.hstack([_look(sight), *(_planes(measure, first, sight) for measure in measures)]))
+        self._profiled = _single(_exponents(first.known.rows(order), len(first.landmarks)).T)
+        self._likened = 2 * len(first.landmarks)
+        self._smooth = _single(np.hstack([_smooth(measure, first) for measure in measures]))
+        self._near = _single(np.hstack([_targets(measure, first) for measure in measures])[order] / (_VIEWS * first.number))
+        self._number, self._ones = first.number, np.ones(first.number, dtype=np.float32)
+        self._paths = _single(np.stack([_paths(measure, first) for measure in measures]))
+        self._apart = (len(measures), 1, self._paths.shape[1])
+        self._strange = np.zeros(self._apart, dtype=np.float32)
+        self._strange[:, :, -1] = 1
+        self._familiar = np.float32(_LIKE * (predictor.familiar + _ROUNDING))
+        known = [measure.spread if measure else np.full(len(predictor.accuracy.means), np.nan) for measure in measures[1:]]
+        self._late = _single(np.stack(known))
 
     def forecast(self, vector: Float32Array, text: str) -> Forecast:
         """What to expect of every path for the query `text` with this unit vector, shape (width,).
 
         Of a query unlike all profiled ones nothing is known but what each path does on the whole: that is the safe default.
         """
-        form = (np.array(shape_of(text), dtype=np.float32) - self._mean) / self._scale
+        form = (np.array(shape_of(text), dtype=np.float32) - self._mean) * self._per_scale
         form = np.maximum(np.minimum(form, self._far), -self._far)
-        moved = (vector - self._centre) @ self._rotate
-        own = moved[: self._profiled.shape[1]]
-        distances = self._profiled @ own
-        distances *= -2
-        distances += self._sizes
-        near = distances.argpartition(self._number - 1)[: self._number]
-        distances += own @ own
-        likeness = np.exp(distances[self._landmarks] * _LIKE)
-        # Of squared distances between forms, the profile's own part is known beforehand.
-        formed = likeness * np.exp(self._forms @ form + self._form_sizes - form @ form * _FORMED)
-        axes = moved[len(own) :] + self._offset + form @ self._shift + self._ones @ self._near.take(near, axis=0)
-        axes += likeness @ self._smooth[0]
-        axes += formed @ self._smooth[1]
-        familiar = bool(distances[near].min() <= self._familiar)
-        return self._spread(axes if familiar else np.zeros_like(axes), familiar)
+        seen = np.concatenate((vector, form, self._one)).dot(self._query)
+        look, own = seen[: self._look], seen[: self._own]
+        look[-2], look[-1] = own.dot(own), form.dot(form)
+        likeness = look.dot(self._profiled)
+        plain = likeness[self._likened // 2 :]
+        if not plain[plain.argmax()] >= self._familiar:
+            return self._spread(self._strange, False)
+        axes = self._ones.dot(self._near.take(self._nearest(plain), axis=0))
+        axes += seen[self._look :]
+        liked = likeness[: self._likened]
+        axes += np.exp(liked, out=liked).dot(self._smooth)
+        return self._spread(axes.reshape(self._apart), True)
+
+    def _nearest(self, plain: Float32Array) -> IntArray:
+        """Finding the least that is near enough and comparing is faster than keeping places in order."""
+        least = len(plain) - self._number
+        ordered = plain.copy()
+        ordered.partition(least)
+        return (plain >= ordered[least]).nonzero()[0][: self._number]
 
     def _spread(self, axes: Float32Array, familiar: bool) -> Forecast:
-        accuracy = axes[self._axes[0]] @ self._basis[0]
-        accuracy += self._accuracy
-        costs = np.empty_like(self._level)
-        for row, place, basis in zip(costs, self._axes[1:], self._basis[1:], strict=True):
-            np.matmul(axes[place], basis, out=row)
+        of_paths = np.matmul(axes, self._paths)[:, 0]
+        costs = of_paths[1:]
         np.exp(costs, out=costs)
-        costs *= self._level
-        means = dict(zip(self._costs, costs, strict=True))
-        late = dict(zip(self._costs, costs * self._late, strict=True))
-        unknown = self._unknown
-        latency_p90_s = late.get("latency_s", unknown)
+        (latency_s, cost_usd, energy_j), (latency_p90_s, cost_p90_usd, energy_p90_j) = costs, costs * self._late
         return Forecast(
-            accuracy=accuracy,
-            latency_s=means.get("latency_s", unknown),
-            latency_p90_s=latency_p90_s,
-            ttft_p90_s=latency_p90_s,
-            cost_usd=means.get("cost_usd", unknown),
-            cost_p90_usd=late.get("cost_usd", unknown),
-            energy_j=means.get("energy_j", unknown),
-            energy_p90_j=late.get("energy_j", unknown),
-            familiar=familiar,
+            of_paths[0], latency_s, latency_p90_s, latency_p90_s, cost_usd, cost_p90_usd, energy_j, energy_p90_j, familiar
         )
 
 
-def _places(measures: Sequence[Measure]) -> tuple[slice, ...]:
-    """Where each measure's axes lie among all axes."""
-    ends = np.cumsum([len(measure.fit.surface.basis) for measure in measures]).tolist()
-    return tuple(slice(start, end) for start, end in zip([0, *ends], ends, strict=False))
+def _single(values: npt.ArrayLike) -> Float32Array:
+    return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def _plane_of_vector(surface: Surface) -> FloatArray:
-    plain, formed = surface.plane.slopes
-    return np.asarray(plain + formed[: len(plain)], dtype=np.float64)
+def _landmarks_first(surface: Surface) -> IntArray:
+    others = np.setdiff1d(np.arange(len(surface.known.axes)), surface.landmarks)
+    return np.concatenate([surface.landmarks, others])
 
 
-def _plane_of_form(surface: Surface) -> FloatArray:
-    plain, formed = surface.plane.slopes
-    return np.asarray(FORM * formed[len(plain) :], dtype=np.float64)
+def _look(sight: Sight) -> FloatArray:
+    """From (vector, form, 1) to (principal axes, form, 1, and room for the squares of both)."""
+    width, own = sight.rotation.shape
+    found = np.zeros((width + TRAITS + 1, own + TRAITS + 3))
+    found[:width, :own], found[-1, :own] = sight.rotation, -sight.centre @ sight.rotation
+    found[width:, own:-2] = np.eye(TRAITS + 1)
+    return found
 
 
-def _slopes(surface: Surface, which: int) -> FloatArray:
-    """From likeness to the landmarks to this surface's axes."""
-    return np.asarray(surface.whiten[which] @ surface.smooth.slopes[which], dtype=np.float64)
+def _exponents(known: Seen, landmarks: int) -> FloatArray:
+    """From a look to the logarithm of likeness, one row each: to the landmarks by vector and form, to all by the vector.
+
+    A squared distance |x|² - 2xy + |y|² is a product with (x, 1, |x|²)."""
+    rows = len(known.axes)
+    plain = np.hstack([-2 * known.axes, np.zeros((rows, TRAITS)), (known.axes**2).sum(axis=1)[:, None], np.ones((rows, 1))])
+    plain = _LIKE * np.hstack([plain, np.zeros((rows, 1))])
+    own, form = known.axes.shape[1], known.form[:landmarks]
+    formed = plain[:landmarks].copy()
+    formed[:, own:-3] = _FORMED * -2 * form
+    formed[:, -3] += _FORMED * (form**2).sum(axis=1)
+    formed[:, -1] = _FORMED
+    return np.vstack([formed, plain])
+
+
+def _planes(measure: Measure | None, like: Surface, sight: Sight) -> FloatArray:
+    """From (vector, form, 1) to a measure's axes and a 1, by which `_paths` adds what a path does on the whole."""
+    width = len(sight.centre)
+    found = np.zeros((width + TRAITS + 1, len(like.basis) + 1))
+    found[-1, -1] = 1.0
+    if measure is None:
+        return found
+    surface = measure.fit.surface
+    plain, formed = (slopes / _VIEWS for slopes in surface.plane.slopes)
+    found[:width, :-1], found[width:-1, :-1] = plain + formed[:width], FORM * formed[width:]
+    found[-1, :-1] = -sight.centre @ found[:width, :-1] + _offset(surface) / _VIEWS
+    return found
+
+
+def _smooth(measure: Measure | None, like: Surface) -> FloatArray:
+    """From likeness to the landmarks, first with and then without the form, to a measure's axes."""
+    found = np.zeros((2 * len(like.landmarks), len(like.basis) + 1))
+    if measure is not None:
+        surface = measure.fit.surface
+        slopes = [whiten @ slopes for whiten, slopes in zip(surface.whiten, surface.smooth.slopes, strict=True)]
+        found[:, :-1] = np.vstack(slopes[::-1]) / _VIEWS
+    return found
+
+
+def _targets(measure: Measure | None, like: Surface) -> FloatArray:
+    found = np.zeros((len(like.targets), len(like.basis) + 1))
+    if measure is not None:
+        found[:, :-1] = measure.fit.surface.targets
+    return found
+
+
+def _paths(measure: Measure | None, like: Surface) -> FloatArray:
+    """From a measure's axes and a 1 to accuracy, or to the logarithm of a cost; NaN if it was never measured."""
+    found = np.zeros((len(like.basis) + 1, like.basis.shape[1]))
+    if measure is None:
+        found[-1] = np.nan
+        return found
+    found[:-1] = measure.fit.surface.basis
+    with np.errstate(divide="ignore"):  # the logarithm of a cost of nothing is minus infinity
+        found[-1] = np.log(measure.level) if measure.relative else measure.level
+    return found
 
 
 def _offset(surface: Surface) -> FloatArray:
     """What the centres of all features take away; neighbours have none."""
-    pairs = [
+    pairs: Sequence[tuple[FloatArray, FloatArray]] = [
         *zip(surface.plane.centres, surface.plane.slopes, strict=True),
         *zip(surface.smooth.centres, surface.smooth.slopes, strict=True),
     ]

@@ -15,6 +15,7 @@ from policies.forecast import Axis, FloatArray, Forecast
 from policies.limits import BoolArray, Dropped, Limit, limits_of
 from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
 
+IntArray = npt.NDArray[np.intp]
 FALLBACKS = 3
 
 
@@ -34,9 +35,7 @@ BY_ACCURACY = Preference()
 class Fallbacks(Sequence[Path]):
     """The next best paths that keep the limits. They are ranked when read: few requests fail."""
 
-    def __init__(
-        self, paths: Sequence[Path], kept: BoolArray, score: FloatArray, cost: FloatArray, band: float, taken: int
-    ) -> None:
+    def __init__(self, paths: Sequence[Path], kept: IntArray, score: FloatArray, cost: FloatArray, band: float, taken: int) -> None:
         self._given = (paths, kept, score, cost, band, taken)
 
     @overload
@@ -52,11 +51,11 @@ class Fallbacks(Sequence[Path]):
     @cached_property
     def _ranked(self) -> tuple[Path, ...]:
         paths, kept, score, cost, band, taken = self._given
-        left, order = np.where(kept, score, np.nan), [taken]
-        for _ in range(min(FALLBACKS, int(kept.sum()) - 1)):
-            left[order[-1]] = np.nan
-            order.append(_best(left, cost, band))
-        return tuple(paths[index] for index in order[1:])
+        left, order = kept[kept != taken], []
+        while len(left) and len(order) < FALLBACKS:
+            order.append(_best(left, score, cost, band))
+            left = left[left != order[-1]]
+        return tuple(paths[index] for index in order)
 
 
 class Selector:
@@ -81,11 +80,14 @@ class Selector:
         kept = allowed
         for limit in limits:
             kept = kept & limit.kept()
-        score, cost = _score(forecast, preference)
-        if kept.any():
-            best = _best(np.where(kept, score, np.nan), cost, preference.band)
-            others = Fallbacks(self._paths, kept, score, cost, preference.band, best)
-            return self._decision(forecast, best, others, self._why(best, kept, forecast, preference), kept, allowed, limits)
+        cost = forecast.mean(preference.axis)
+        score = forecast.accuracy - preference.price * cost if preference.price else forecast.accuracy
+        places = kept.nonzero()[0]
+        if len(places):
+            best = _best(places, score, cost, preference.band)
+            others = Fallbacks(self._paths, places, score, cost, preference.band, best)
+            why = self._why(forecast, best, len(places), preference)
+            return self._decision(forecast, best, others, why, kept, allowed, limits)
         if not allowed.any():
             raise InfeasibleSlo(
                 "privacy is 'edge', but no path stays there; add an edge model or allow privacy 'any'.", "slo.privacy"
@@ -128,37 +130,34 @@ class Selector:
             dropped=Dropped(self._names, kept, allowed, limits),
         )
 
-    def _why(self, best: int, kept: BoolArray, forecast: Forecast, preference: Preference) -> str:
-        value, axis = forecast.mean(preference.axis)[best], preference.axis
+    def _why(self, forecast: Forecast, best: int, kept: int, preference: Preference) -> str:
+        value, axis = float(forecast.mean(preference.axis)[best]), preference.axis
         saved = f", least {axis} ({value:.3g}) within {preference.band:g} of the best" if preference.band else ""
         price = f", {axis} priced at {preference.price:g}" if preference.price else ""
-        count = f"{int(kept.sum())} of {len(kept)} paths keep the limits"
         strange = "" if forecast.familiar else "; the query is unlike all profiled ones, so each path's mean counts"
-        return f"expected accuracy {forecast.accuracy[best]:.3f}{saved}{price}; {count}{strange}"
+        count = f"{kept} of {len(self._paths)} paths keep the limits"
+        return f"expected accuracy {float(forecast.accuracy[best]):.3f}{saved}{price}; {count}{strange}"
 
 
-def _score(forecast: Forecast, preference: Preference) -> tuple[FloatArray, FloatArray]:
-    """What is ranked by, and what breaks ties, both without NaN: what is unknown comes last."""
-    cost = forecast.mean(preference.axis)
-    score = forecast.accuracy - preference.price * cost if preference.price else forecast.accuracy
-    return _without_nan(score, -np.inf), _without_nan(cost, np.inf)
+def _best(among: IntArray, score: FloatArray, cost: FloatArray, band: float) -> int:
+    """Of the places `among` the cheapest within `band` of the best score."""
+    scores, top = _greatest(score.take(among))
+    equal = among.take((scores >= scores[top] - band).nonzero()[0])
+    return int(equal[_greatest(-cost.take(equal))[1]])
 
 
-def _without_nan(values: FloatArray, instead: float) -> FloatArray:
-    missing = np.isnan(values)
-    return np.where(missing, instead, values) if missing.any() else values
-
-
-def _best(left: FloatArray, cost: FloatArray, band: float) -> int:
-    """Of what is `left` (NaN if not) the cheapest within `band` of the best score."""
-    best = np.fmax.reduce(left)
-    equal = np.flatnonzero(left >= best - band) if np.isfinite(best) else np.flatnonzero(~np.isnan(left))
-    return int(equal[cost[equal].argmin()])
+def _greatest(values: FloatArray) -> tuple[FloatArray, int]:
+    """The values, least what is unknown, and the place of the greatest. What is not a number would be found first."""
+    place = int(values.argmax())
+    if values[place] == values[place]:
+        return values, place
+    known = np.where(np.isnan(values), -np.inf, values)
+    return known, int(known.argmax())
 
 
 def _first(among: BoolArray, score: FloatArray) -> int:
     indices = np.flatnonzero(among)
-    return int(indices[score[indices].argmax()])
+    return int(indices[_greatest(score[indices])[1]])
 
 
 def _cheapest(forecast: Forecast, allowed: BoolArray, score: FloatArray) -> int:

