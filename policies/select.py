@@ -35,7 +35,9 @@ BY_ACCURACY = Preference()
 class Fallbacks(Sequence[Path]):
     """The next best paths that keep the limits. They are ranked when read: few requests fail."""
 
-    def __init__(self, paths: Sequence[Path], kept: IntArray, score: FloatArray, cost: FloatArray, band: float, taken: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], kept: IntArray, score: FloatArray, cost: FloatArray, band: float, taken: int
+    ) -> None:
         self._given = (paths, kept, score, cost, band, taken)
 
     @overload
