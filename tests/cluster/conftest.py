@@ -37,6 +37,8 @@ def cluster() -> Iterator[TestCluster]:
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="isthmus-")  # short, since the path of a Unix socket holds 107 characters at most
+    os.environ["RAY_TMPDIR"] = folder
+    os.mkdir(f"{folder}/ray")  # where Ray writes the head's address before anything else makes the folder
     nodes, (http_port, ray_port) = Cluster(), free_ports(2)
     try:
         with warnings.catch_warnings():
@@ -46,7 +48,6 @@ def cluster() -> Iterator[TestCluster]:
                 labels=EDGE,
                 gcs_server_port=ray_port,
                 include_dashboard=False,
-                temp_dir=folder,
                 object_store_memory=OBJECT_STORE_BYTES,
             )
             nodes.add_node(num_cpus=4, labels=CLOUD, object_store_memory=OBJECT_STORE_BYTES)

@@ -73,7 +73,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_status(running: Path) -> None:
-    report = json.loads(isthmus("status", "--json", "--config", running).stdout)
+    told = isthmus("status", "--json", "--config", running)
+    assert told.returncode == 0, told.stderr
+    report = json.loads(told.stdout)
     assert (report["phase"], report["application"]) == ("ready", "RUNNING")
     assert [(s["site"], s["tier"], s["alive"], s["head"]) for s in report["sites"]] == [
         ("home", "edge", True, True),
