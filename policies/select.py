@@ -79,7 +79,7 @@ class Selector:
         limits = limits_of(slo, forecast)
         kept = allowed
         for limit in limits:
-            kept = kept & limit.kept()
+            kept = limit.kept() if kept is self._all else kept & limit.kept()
         cost = forecast.mean(preference.axis)
         score = forecast.accuracy - preference.price * cost if preference.price else forecast.accuracy
         places = kept.nonzero()[0]
