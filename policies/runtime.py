@@ -36,7 +36,9 @@ class Forecaster:
         self._low, self._high = _single(sight.mean - FAR * sight.scale), _single(sight.mean + FAR * sight.scale)
         self._own = sight.rotation.shape[1]
         self._look = self._own + TRAITS + 3
-        self._query = _single(_scaling(sight) @ np.hstack([_look(sight), *(_planes(measure, first, sight) for measure in measures)]))
+        self._query = _single(
+            _scaling(sight) @ np.hstack([_look(sight), *(_planes(measure, first, sight) for measure in measures)])
+        )
         self._one = np.ones(1, dtype=np.float32)
         self._profiled = _single(_exponents(first.known.rows(order), len(first.landmarks)).T)
         self._likened = 2 * len(first.landmarks)
@@ -75,7 +77,8 @@ class Forecaster:
         least = len(plain) - self._number
         ordered = plain.copy()
         ordered.partition(least)
-        return (plain >= ordered[least]).nonzero()[0][: self._number]
+        nearest: IntArray = (plain >= ordered[least]).nonzero()[0][: self._number]
+        return nearest
 
     def _spread(self, axes: Float32Array, familiar: bool) -> Forecast:
         rows = np.empty((len(self._paths) + len(self._late), self._paths.shape[2]), dtype=np.float32)

@@ -35,7 +35,9 @@ BY_ACCURACY = Preference()
 class Fallbacks(Sequence[Path]):
     """The next best paths that keep the limits. They are ranked when read: few requests fail."""
 
-    def __init__(self, paths: Sequence[Path], kept: IntArray, score: FloatArray, cost: FloatArray, band: float, taken: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], kept: IntArray, score: FloatArray, cost: FloatArray, band: float, taken: int
+    ) -> None:
         self._given = (paths, kept, score, cost, band, taken)
 
     @overload
@@ -51,7 +53,8 @@ class Fallbacks(Sequence[Path]):
     @cached_property
     def _ranked(self) -> tuple[Path, ...]:
         paths, kept, score, cost, band, taken = self._given
-        left, order = kept[kept != taken], []
+        left = kept[kept != taken]
+        order: list[int] = []
         while len(left) and len(order) < FALLBACKS:
             order.append(_best(left, score, cost, band))
             left = left[left != order[-1]]
