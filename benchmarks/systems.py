@@ -18,7 +18,7 @@ import yaml
 from benchmarks.engines import MODELS, SITE
 from cluster.config import Config
 from cluster.nodes.running import running
-from cluster.nodes.variables import free_ports
+from cluster.ports import free_ports
 
 LITELLM = "1.106.2"
 _START_S = 180.0

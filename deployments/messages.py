@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from cluster.energy import EnergySource
 from deployments.prompts import Message
 
-EnergySource = Literal["measured", "modelled"]
 FinishReason = Literal["stop", "length"]
 
 
@@ -34,6 +34,9 @@ class GenerateRequest:
     prompt: str | None = None
     timeout_s: float | None = None
     """Seconds that are left when the request is sent; a duration, since clocks of two sites differ."""
+    fresh: bool = False
+    """Read the prompt from its beginning even if the last one began alike: one query's paths measured in a row have prompts
+    that do, and would otherwise seem faster than the same path is on its own."""
 
 
 @dataclass(frozen=True, slots=True)

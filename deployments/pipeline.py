@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from deployments.prompts import Message
 from deployments.refine import REFINERS, Refiner
 from deployments.registry import split_option
 from deployments.retrieve import RETRIEVERS, Retriever, fuse
+from deployments.shared import Ran, Shared
 from policies.errors import ConfigurationError
 from policies.types import NONE, Path
 
@@ -45,6 +46,8 @@ class Prompt:
     """The passages in the messages, in the order of their numbers there: the sources of the answer."""
     reports: tuple[StageReport, ...]
     """One for each stage that ran (none for the option `none`), in the order in which they ran."""
+    seconds: float
+    """What the stages took, without queues, whether they ran now or for another path."""
 
 
 class Pipeline:
@@ -74,22 +77,33 @@ class Pipeline:
         index = open_index(config.documents.index, encoder) if config.documents else None
         return cls(config, index, encoder)
 
-    async def prepare(self, path: Path, dialogue: Sequence[Message], ask: Ask) -> Prompt:
-        """Run the stages of `path` before its model. `dialogue` is not empty; its last user turn is the question.
+    async def prepare(self, path: Path, dialogue: Sequence[Message], ask: Ask, shared: Shared | None = None) -> Prompt:
+        """Run the stages of `path` before its model, but for those that `shared` has. `dialogue` is not empty; its last user
+        turn is the question.
 
         Raises what `ask` raises, and ConfigurationError for an option that is not in the configuration.
         Cancelling it cancels the call to a model at once; a computation that has begun ends in the background.
         """
-        reports: list[StageReport] = []
-        prepared = await self._preprocess(path.preprocess, dialogue, ask, reports)
-        passages: list[Passage] = []
+        shared = Shared() if shared is None else shared
+        first = await shared.once(path.preprocess, partial(self._preprocess, path.preprocess, dialogue, ask))
+        prepared, passages = first.value, list[Passage]()
+        ran: list[Ran[Any]] = [first]
         if path.retrieve != NONE:
-            passages = await self._compute("retrieve", path.retrieve, partial(self._find, path, prepared.searches), reports)
+            k = self._wanted(path)
+            find = partial(self._find, path.retrieve, k, prepared.searches)
+            found = await shared.once(
+                (path.preprocess, path.retrieve, k), partial(self._compute, "retrieve", path.retrieve, find)
+            )
+            ran, passages = [*ran, found], found.value
         if path.refine != NONE and passages:
-            passages = await self._compute("refine", path.refine, partial(self._refine, path, prepared, passages), reports)
+            refine = partial(self._refine, path, prepared, passages)
+            key = (path.preprocess, path.retrieve, path.refine)
+            refined = await shared.once(key, partial(self._compute, "refine", path.refine, refine))
+            ran, passages = [*ran, refined], refined.value
         asked = prompts.replace_question(dialogue, prepared.question)
         messages = prompts.answer(asked, [passage.text for passage in passages])
-        return Prompt(tuple(messages), tuple(asked), tuple(passages), tuple(reports))
+        reports = tuple(report for stage in ran for report in stage.reports)
+        return Prompt(tuple(messages), tuple(asked), tuple(passages), reports, sum(stage.seconds for stage in ran))
 
     async def embed(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors of `texts`, shape (texts, dimension), computed off the event loop.
@@ -102,22 +116,32 @@ class Pipeline:
             vectors[rows] = await loop.run_in_executor(self._pool, self.encoder.encode, texts[rows])
         return vectors
 
+    async def embed_one(self, text: str) -> FloatArray:
+        """The unit vector of a question, shape (dimension,); retrieval finds it remembered."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self.encoder.encode_one, text)
+
     def close(self) -> None:
         """Stop the threads; what waits for them is cancelled."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _preprocess(self, option: str, dialogue: Sequence[Message], ask: Ask, reports: list[StageReport]) -> Prepared:
+    async def _preprocess(self, option: str, dialogue: Sequence[Message], ask: Ask) -> tuple[Prepared, tuple[StageReport, ...]]:
+        reports: list[StageReport] = []
+
         async def ask_and_note(messages: Sequence[Message]) -> Completion:
             completion = await ask(messages)
             reports.append(replace(completion.report, stage="preprocess", option=option))
             return completion
 
-        return await _known(self._preprocessors, "preprocess", option).prepare(dialogue, ask_and_note)
+        prepared = await _known(self._preprocessors, "preprocess", option).prepare(dialogue, ask_and_note)
+        return prepared, tuple(reports)
 
-    def _find(self, path: Path, searches: Sequence[str]) -> list[Passage]:
-        retriever, k = _known(self._retrievers, "retrieve", path.retrieve)
-        if path.refine != NONE:
-            k *= _known(self._refiners, "refine", path.refine).widen
+    def _wanted(self, path: Path) -> int:
+        """How many passages to find: a refiner may want more to choose from than are shown."""
+        _, k = _known(self._retrievers, "retrieve", path.retrieve)
+        return k if path.refine == NONE else k * _known(self._refiners, "refine", path.refine).widen
+
+    def _find(self, option: str, k: int, searches: Sequence[str]) -> list[Passage]:
+        retriever, _ = self._retrievers[option]
         return fuse(retriever.search([text[:_SEARCHED] for text in searches], k), k)
 
     def _refine(self, path: Path, prepared: Prepared, passages: Sequence[Passage]) -> list[Passage]:
@@ -125,8 +149,8 @@ class Pipeline:
         return _known(self._refiners, "refine", path.refine).refine(prepared.question[:_SEARCHED], passages, k)
 
     async def _compute(
-        self, stage: Literal["retrieve", "refine"], option: str, work: Callable[[], T], reports: list[StageReport]
-    ) -> T:
+        self, stage: Literal["retrieve", "refine"], option: str, work: Callable[[], T]
+    ) -> tuple[T, tuple[StageReport, ...]]:
         asked_at = time.perf_counter()
 
         def measured() -> tuple[T, float, float]:
@@ -137,10 +161,8 @@ class Pipeline:
 
         done, wait_s, joules = await asyncio.get_running_loop().run_in_executor(self._pool, measured)
         seconds = time.perf_counter() - asked_at
-        reports.append(
-            StageReport(stage, option, self._site, seconds, energy_j=joules, energy_source=self._meter.source, wait_s=wait_s)
-        )
-        return done
+        source = self._meter.source
+        return done, (StageReport(stage, option, self._site, seconds, energy_j=joules, energy_source=source, wait_s=wait_s),)
 
 
 def _open_retrievers(options: Sequence[str], index: Index | None, encoder: Encoder) -> dict[str, tuple[Retriever, int]]:

@@ -51,6 +51,12 @@ def complete(values: FloatArray, options: Sequence[Sequence[str]], weights: Floa
     return Completed(means, np.where(observed, values - means, effect[:, None]), observed)
 
 
+def measured_means(values: FloatArray) -> FloatArray:
+    """Each path's mean over its measured cells, NaN where it has none."""
+    seen = ~np.isnan(values)
+    return np.where(seen.any(axis=0), np.where(seen, values, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1), np.nan)
+
+
 def shrink(raw: FloatArray, counts: FloatArray, noise: float, options: Sequence[Sequence[str]]) -> FloatArray:
     """Means of paths drawn toward what their options lead to expect, the more so the fewer `counts` they rest on.
 

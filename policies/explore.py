@@ -1,26 +1,29 @@
 """Which cells to measure, given that only a share of all query × path cells can be (ECO-LLM's Emulator, arXiv 2507.09003).
 
 The paper clusters queries and keeps Pareto-optimal paths; how the budget is spent in between is our completion:
-representatives try all paths, then each cluster's kept paths go to its other queries, more where outcomes vary.
+representatives try all paths; then, in rounds, every query tries paths that may still be on its cluster's frontier, the more the
+more its cluster's answers vary. Between rounds the frontier is drawn anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from policies.clusters import Clusters, representatives
-from policies.complete import complete
-from policies.frontier import pareto
+from policies.complete import complete, measured_means
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.intp]
 Cell = tuple[int, int]
-TRIAL_SHARE = 0.5  # of the budget goes to trying all paths on representatives
-COST_BAND = 0.1
+TRIAL_SHARE = 0.25  # of the budget goes to trying all paths on representatives
+ROUNDS = 5
+_ELSEWHERE = 0.2  # what a measurement of a path in another cluster counts, as to how well its mean in this one is known
+_PRIOR = 2.0  # measurements that hold a path's mean in a cluster near its mean over all
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Found:
 
 
 class Exploration:
-    """A budget of cells, spent in two phases: `trial` names the first ones, `rest` the others given what the first found."""
+    """A budget of cells: `trial` names the first ones, `round` the others, given what was found so far."""
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class Exploration:
         """`budget` is a number of cells; it is raised to one per query, since a query without a cell teaches nothing."""
         self._vectors, self._clusters, self._options, self._rng = vectors, clusters, options, rng
         self._queries, self._paths = len(vectors), len(options)
-        self._budget = min(max(budget, self._queries), self._queries * self._paths)
+        self.budget = min(max(budget, self._queries), self._queries * self._paths)
 
     def trial(self) -> tuple[Cell, ...]:
         """All paths on representatives, clusters in turn, as many as the share allows. If it allows not even one, each path
@@ -57,35 +60,29 @@ class Exploration:
             return tuple((int(turns[place % len(turns)]), int(path)) for place, path in enumerate(order))
         return tuple((query, path) for query in turns[:whole] for path in range(self._paths))
 
-    def rest(self, found: Found) -> tuple[Cell, ...]:
-        """The remaining cells: every query one kept path of its cluster at least, then by size × variance."""
+    def round(self, found: Found, rounds_left: int) -> tuple[Cell, ...]:
+        """The cells of the next of `rounds_left` rounds: queries without any cell first, then those with fewest for how much
+        their cluster's answers vary; of each query the promising path that its cluster has tried least."""
         done = ~np.isnan(found.accuracy)
-        kept = self._kept(found)
+        labels = self._clusters.labels
+        tried = np.zeros((len(self._clusters.centroids), self._paths))
+        np.add.at(tried, labels, done)
+        unpromising = ~self._promising(found)
+        weight, cells = self._spreads(found)[labels], done.sum(axis=1) + self._rng.random(self._queries) * 0.5
         chosen: list[Cell] = []
-        waiting = [self._queue(label, kept[label], done) for label in range(len(kept))]
-        for query in np.flatnonzero(~done.any(axis=1)):
-            chosen.append((int(query), self._one(int(query), kept, len(chosen))))
-        taken = set(chosen)
-        share = self._shares(found)
-        given = np.zeros(len(kept))
-        left = self._budget - int(done.sum()) - len(chosen)
-        while left > 0 and any(queue is not None for queue in waiting):
-            open_ones = np.array([queue is not None for queue in waiting])
-            label = int(np.argmax(np.where(open_ones, share / (given + 1), -1.0)))
-            queue = waiting[label]
-            cell = next((cell for cell in queue if cell not in taken), None) if queue is not None else None
-            if cell is None:
-                waiting[label] = None
-                continue
-            chosen.append(cell)
-            taken.add(cell)
-            given[label] += 1
-            left -= 1
+        for _ in range(-(-max(0, self.budget - int(done.sum())) // rounds_left)):
+            query = int(np.argmin(np.where(cells < 1, cells - 1, np.where(done.all(axis=1), np.inf, cells / weight))))
+            rank = np.where(done[query], np.inf, tried[labels[query]] + unpromising[labels[query]] * tried.size * self._queries)
+            path = int(np.argmin(rank))
+            chosen.append((query, path))
+            done[query, path] = True
+            tried[labels[query], path] += 1
+            cells[query] += 1
         return tuple(chosen)
 
     def _spare(self) -> int:
         """Cells beyond the one that every query is owed."""
-        return max(self._budget - self._queries, 0)
+        return max(self.budget - self._queries, 0)
 
     def _representatives(self, number: int) -> list[int]:
         """Medoids of the clusters from the largest to the smallest, then the members farthest from them, `number` of each."""
@@ -93,48 +90,31 @@ class Exploration:
         order = np.argsort(-np.bincount(self._clusters.labels), kind="stable")
         return [int(each[label][turn]) for turn in range(number) for label in order if turn < len(each[label])]
 
-    def _kept(self, found: Found) -> list[npt.NDArray[np.intp]]:
-        """The ε-Pareto paths of each cluster; the band is the standard error of a path's mean in it."""
+    def _promising(self, found: Found) -> BoolArray:
+        """Whether a path may be on the frontier of a cluster, shape (clusters, paths): whether it is more accurate, or is within
+        a standard error of it, than every other path that is no dearer on any axis."""
+        if np.isnan(found.accuracy).all():
+            return np.ones((len(self._clusters.centroids), self._paths), dtype=np.bool_)
         whole = complete(found.accuracy, self._options)
-        expected = whole.means + whole.residuals * whole.observed
-        costs = np.array([_path_means(cost) for cost in found.costs]).reshape(len(found.costs), self._paths)
-        kept = []
+        costs = np.array([measured_means(cost) for cost in found.costs]).reshape(len(found.costs), self._paths)
+        no_dearer = (costs[:, None, :] <= costs[:, :, None]).all(axis=0) & ~np.eye(self._paths, dtype=np.bool_)
+        noise = float(np.sqrt((whole.residuals[whole.observed] ** 2).mean()))
+        promising = []
         for label in range(len(self._clusters.centroids)):
-            mine = expected[(self._clusters.labels == label) & whole.observed.any(axis=1)]
-            seen = max(1, len(mine))
-            # The path's mean over the whole table counts as one more query, so that one lucky answer does not decide.
-            accuracy = (mine.sum(axis=0) + whole.means) / (len(mine) + 1)
-            band = float(np.sqrt((whole.residuals[whole.observed] ** 2).mean() / seen))
-            kept.append(np.flatnonzero(pareto(accuracy, costs, band, COST_BAND)))
-        return kept
+            mine = self._clusters.labels == label
+            count = whole.observed[mine].sum(axis=0)
+            sums = (whole.residuals[mine] * whole.observed[mine]).sum(axis=0)
+            means = whole.means + sums / (count + _PRIOR)
+            error = noise / np.sqrt(1 + count + _ELSEWHERE * (whole.observed.sum(axis=0) - count))
+            promising.append(means + error > np.where(no_dearer, means, -np.inf).max(axis=1))
+        return np.array(promising)
 
-    def _queue(self, label: int, kept: npt.NDArray[np.intp], done: BoolArray) -> Iterator[Cell] | None:
-        """The cluster's unmeasured cells of kept paths, one query after the other for each path, in random order."""
-        members = np.flatnonzero(self._clusters.labels == label)
-        cells = [
-            (int(query), int(path))
-            for turn in range(len(kept))
-            for place, query in enumerate(self._rng.permutation(members))
-            for path in (kept[(place + turn) % len(kept)],)
-            if not done[query, path]
-        ]
-        return iter(cells)
-
-    def _one(self, query: int, kept: list[npt.NDArray[np.intp]], turn: int) -> int:
-        mine = kept[int(self._clusters.labels[query])]
-        return int(mine[turn % len(mine)])
-
-    def _shares(self, found: Found) -> FloatArray:
-        """Size × variance of each cluster; the variance of all where a cluster has fewer than two measurements."""
-        overall = float(np.nanvar(found.accuracy)) if not np.isnan(found.accuracy).all() else 1.0
-        shares = []
+    def _spreads(self, found: Found) -> FloatArray:
+        """Standard deviation of the answers in each cluster; that of all where a cluster has fewer than two."""
+        overall = float(np.nanstd(found.accuracy)) if not np.isnan(found.accuracy).all() else 1.0
+        spreads = []
         for label in range(len(self._clusters.centroids)):
             mine = found.accuracy[self._clusters.labels == label]
             cells = mine[~np.isnan(mine)]
-            shares.append(len(mine) * (float(cells.var()) if len(cells) > 1 else overall))
-        return np.array(shares) + 1e-9
-
-
-def _path_means(cost: FloatArray) -> FloatArray:
-    seen = ~np.isnan(cost)
-    return np.where(seen.any(axis=0), np.where(seen, cost, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1), np.nan)
+            spreads.append(float(cells.std()) if len(cells) > 1 else overall)
+        return np.maximum(spreads, 0.1)

@@ -80,7 +80,7 @@ def fit_predictor(profile: Profile, vectors: npt.ArrayLike, options: Sequence[Se
         for axis in AXES
         if not np.isnan(getattr(profile, axis)).all()
     }
-    return Predictor(sight, weights, accuracy, costs, _familiar(known.axes))
+    return Predictor(sight, weights, accuracy, costs, _familiar(known))
 
 
 def _accuracy(values: FloatArray, known: Seen, weights: FloatArray, options: Sequence[Sequence[str]]) -> Measure:
@@ -108,12 +108,14 @@ def _merged(values: FloatArray, of_query: IntArray) -> FloatArray:
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def _familiar(axes: FloatArray) -> float:
-    if len(axes) < 2:
+def _familiar(known: Seen) -> float:
+    """How far, in squared distance, nearly every profiled query is from the one that is nearest to it on the axes."""
+    if len(known.axes) < 2:
         return float("inf")
-    nearest = np.empty(len(axes))
-    for start in range(0, len(axes), _BLOCK):
-        distances = squares(axes[start : start + _BLOCK], axes)
-        distances[np.arange(len(distances)), np.arange(start, start + len(distances))] = np.inf
-        nearest[start : start + _BLOCK] = distances.min(axis=1)
-    return float(np.quantile(nearest, 1 - _STRANGE))
+    apart = np.empty(len(known.axes))
+    for start in range(0, len(known.axes), _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, len(known.axes)))
+        distances = squares(known.axes[rows], known.axes)
+        distances[rows - start, rows] = np.inf
+        apart[rows] = ((known.plain[rows] - known.plain[distances.argmin(axis=1)]) ** 2).sum(axis=1)
+    return float(np.quantile(apart, 1 - _STRANGE))

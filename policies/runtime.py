@@ -49,7 +49,8 @@ class Forecaster:
         self._apart = (len(measures), 1, self._paths.shape[1])
         self._strange = np.zeros(self._apart, dtype=np.float32)
         self._strange[:, :, -1] = 1
-        self._familiar = np.float32(_LIKE * (predictor.familiar + _ROUNDING))
+        self._whole = _single((first.known.plain + sight.centre)[order])
+        self._familiar = predictor.familiar + _ROUNDING
         known = [measure.spread if measure else np.full(len(predictor.accuracy.means), np.nan) for measure in measures[1:]]
         self._late = _single(np.stack(known))
 
@@ -64,7 +65,8 @@ class Forecaster:
         look[-2], look[-1] = own.dot(own), form.dot(form)
         likeness = look.dot(self._profiled)
         plain = likeness[self._likened // 2 :]
-        if not plain[plain.argmax()] >= self._familiar:
+        apart = vector - self._whole[plain.argmax()]  # not on the axes, where queries of another kind all lie near the centre
+        if apart.dot(apart) > self._familiar:
             return self._spread(self._strange, False)
         axes = self._ones.dot(self._near.take(self._nearest(plain), axis=0))
         axes += seen[self._look :]

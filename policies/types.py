@@ -25,7 +25,7 @@ class Privacy(StrEnum):
 
 
 class OnInfeasible(StrEnum):
-    """What to do when no path keeps every limit (methods, section 4)."""
+    """What to do when no path keeps every limit: take the best there is, refuse, or take the cheapest."""
 
     BEST_EFFORT = "best_effort"
     REJECT = "reject"

@@ -6,10 +6,14 @@ from pathlib import Path as FilePath
 
 from cluster.checks.capacity import check_capacity
 from cluster.checks.documents import check_documents
+from cluster.checks.encoders import check_encoders
 from cluster.checks.finding import Finding
+from cluster.checks.link import check_link
+from cluster.checks.log import check_log
 from cluster.checks.machine import check_machine
 from cluster.checks.models import check_models
 from cluster.checks.ports import check_ports
+from cluster.checks.profile import check_profile
 from cluster.checks.secrets import check_secrets
 from cluster.config import Config
 from policies.errors import ConfigurationError
@@ -24,7 +28,11 @@ def check_all(config: Config, file: FilePath) -> list[Finding]:
         *check_ports(config, file),
         *check_capacity(config),
         *check_models(config),
+        *check_encoders(config),
         *check_documents(config),
+        *check_link(config),
+        *check_profile(config),
+        *check_log(config),
         *check_secrets(config),
     ]
 

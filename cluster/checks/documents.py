@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from cluster.checks.finding import Finding, blocked, ok, warning
 from cluster.config import Config, Documents
@@ -11,11 +12,7 @@ from policies.types import NONE
 
 
 def check_documents(config: Config) -> Iterator[Finding]:
-    """The folder, the index and the reranker, as far as the stages need them."""
-    if "rerank" in config.stages.refine and config.stages.reranker is None:
-        yield blocked(
-            "stages.reranker", "the stage rerank needs a cross-encoder; give a folder or a hub name under stages.reranker."
-        )
+    """The folder and the index, if the stages need them."""
     if all(option == NONE for option in config.stages.retrieve):
         return
     if config.documents is None:
@@ -31,16 +28,22 @@ def _index(documents: Documents) -> Finding:
     """Compare the files with those that the index was built from, by their hashes."""
     from cluster.index import read_manifest
     from cluster.index.files import find, load
+    from cluster.index.formats import Unreadable
 
-    files = [load(documents.folder, path) for path in find(documents.folder, documents.index)]
+    paths = find(documents.folder, documents.index)
     indexed = read_manifest(documents.index).files
-    changed = sum(file.source in indexed and indexed[file.source].sha256 != file.sha256 for file in files)
-    missing = sum(file.source not in indexed for file in files)
-    gone = len(indexed.keys() - {file.source for file in files})
+    hashes: dict[str, str] = {}
+    for path in paths:
+        with suppress(Unreadable):
+            file = load(documents.folder, path)
+            hashes[file.source] = file.sha256
+    changed = sum(source in indexed and indexed[source].sha256 != sha256 for source, sha256 in hashes.items())
+    missing = len(paths) - len(hashes.keys() & indexed.keys())
+    gone = len(indexed.keys() - {path.relative_to(documents.folder).as_posix() for path in paths})
     if changed or missing or gone:
         return warning(
             "documents",
-            f"the index is not up to date: {changed} of {len(files)} files changed, {missing} are not in it (new or unreadable), "
+            f"the index is not up to date: {changed} of {len(paths)} files changed, {missing} are not in it (new or unreadable), "
             f"{gone} are gone; run 'isthmus index'.",
         )
-    return ok("documents", f"{len(files)} files, all in the index")
+    return ok("documents", f"{len(paths)} files, all in the index")

@@ -18,6 +18,11 @@ def check_models(config: Config) -> Iterator[Finding]:
             yield _checkpoint(f"models.{name}.path", model.path)
 
 
+def names_a_folder(name: str) -> bool:
+    """Whether a name cannot be one of the model hub, where it is NAME or OWNER/NAME."""
+    return name.startswith(("/", ".", "~")) or name.count("/") > 1
+
+
 def _gguf(key: str, file: FilePath) -> Finding:
     if not file.is_file():
         return blocked(key, f"there is no file {file}; put a GGUF file there or name another.")
@@ -34,7 +39,7 @@ def _gguf(key: str, file: FilePath) -> Finding:
 def _checkpoint(key: str, path: str) -> Finding:
     folder = FilePath(path)
     if not folder.is_dir():
-        if path.startswith(("/", ".", "~")) or path.count("/") > 1:
+        if names_a_folder(path):
             return blocked(
                 key, f"there is no folder {path}; put config.json and safetensors there, or give a hub name like Qwen/Qwen3-4B."
             )

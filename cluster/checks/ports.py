@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from pathlib import Path as FilePath
@@ -12,11 +13,15 @@ from cluster.checks.finding import Finding, blocked, ok
 from cluster.config import Config
 from cluster.nodes import state
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 def check_ports(config: Config, file: FilePath) -> Iterator[Finding]:
     """The gateway's, the Ray head's and the dashboard's. HAProxy's own and those of the nodes are chosen among free ones."""
     if config.cluster.address:
-        yield _joinable(config.cluster.address)
+        yield (joinable := _joinable(config.cluster.address))
+        if joinable.level == "ok":
+            yield from _reachable(config.gateway.host, config.cluster.address.rpartition(":")[0])
         return
     running = state.read(file)
     if running is not None:
@@ -43,6 +48,20 @@ def _joinable(address: str) -> Finding:
     return ok("cluster.address", f"{address} answers")
 
 
+def _reachable(gateway: str, head: str) -> Iterator[Finding]:
+    """The gateway will listen at the head, and `isthmus up` waits here until it answers."""
+    if gateway in LOOPBACK and not _is_here(head):
+        yield blocked(
+            "gateway.host",
+            f"the gateway would listen on {gateway} of {head} alone, out of reach from here; set gateway.host to {head}.",
+        )
+
+
+def _is_here(host: str) -> bool:
+    own = {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}
+    return any(str(found[4][0]) in own for found in socket.getaddrinfo(host, None))
+
+
 def _port(key: str, host: str, port: int) -> Finding:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -52,8 +71,8 @@ def _port(key: str, host: str, port: int) -> Finding:
         except PermissionError:
             return blocked(key, f"port {port} needs special rights; choose one above 1023.")
         except OSError as error:
-            if error.errno is None or port == 0:
-                return blocked(key, f"{host}:{port} cannot be used ({error.strerror}).")
+            if error.errno != errno.EADDRINUSE:
+                return blocked(key, f"{host}:{port} cannot be used ({error.strerror}); give an address of this machine.")
             return blocked(
                 key, f"{host}:{port} cannot be used ({error.strerror}{_owner(port)}); stop what uses it or choose another {key}."
             )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from cluster.checks.finding import Finding, blocked, ok, warning
+from cluster.checks.ports import LOOPBACK
 from cluster.config import Config, RemoteModel
 
 
@@ -17,7 +18,7 @@ def check_secrets(config: Config) -> Iterator[Finding]:
     gateway = config.gateway
     if gateway.api_keys_env:
         yield _variable("gateway.api_keys_env", gateway.api_keys_env, "the accepted keys, separated by commas")
-    elif gateway.host not in ("127.0.0.1", "::1", "localhost"):
+    elif gateway.host not in LOOPBACK:
         yield warning(
             "gateway.api_keys_env", f"the gateway listens on {gateway.host} and asks nobody for a key; name a variable with keys."
         )

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cluster.cli import check, down, evaluate, index, init, k8s, status, up
+from cluster.cli import check, down, evaluate, index, init, k8s, profile, report, route, status, up
 from policies.errors import ConfigurationError, IsthmusError
 
 
@@ -42,7 +42,10 @@ app.command("up")(up.up)
 app.command("down")(down.down)
 app.command("status")(status.status)
 app.command("index")(index.index)
+app.command("profile")(profile.profile)
+app.command("report")(report.report)
 app.command("evaluate")(evaluate.evaluate)
+app.command("route")(route.route)
 app.add_typer(k8s.app, name="k8s")
 
 

@@ -37,7 +37,7 @@ def render(
         else:
             typer.echo(f"Wrote {written}.")
         return
-    text = manifests.render(loaded, file.read_text(encoding="utf-8"), image)
+    text = manifests.render(loaded, file, image)
     if as_json:
         print_json({"manifests": text})
     else:

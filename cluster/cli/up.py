@@ -5,11 +5,14 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path as FilePath
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cluster.cli.options import Configuration, Json, print_json
+
+if TYPE_CHECKING:
+    from cluster.config import Config
 
 
 def up(
@@ -22,23 +25,21 @@ def up(
     from cluster.config.load import load, locate
 
     file = locate(config)
-    load(file)
+    loaded = load(file)
     if detach:
         from cluster.nodes.background import start
 
         url = start(file, timeout, lambda line: typer.echo(line, err=True))
         _announce(url, as_json)
         return
-    _foreground(file, timeout, as_json)
+    _foreground(loaded, file, timeout, as_json)
 
 
-def _foreground(file: FilePath, timeout: float, as_json: bool) -> None:
+def _foreground(config: Config, file: FilePath, timeout: float, as_json: bool) -> None:
     from cluster.cli.progress import Progress
-    from cluster.config.load import load
     from cluster.nodes.running import running
     from policies.errors import IsthmusError
 
-    config = load(file)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Progress() as progress, running(config, file, timeout, progress.report) as cluster:
@@ -46,7 +47,7 @@ def _foreground(file: FilePath, timeout: float, as_json: bool) -> None:
             _announce(cluster.url, as_json)
             while cluster.alive():
                 time.sleep(0.5)
-            raise IsthmusError("A Ray process ended on its own; the cluster was stopped.")
+            raise IsthmusError("A Ray process ended on its own, or the gateway is gone; what was started here was stopped.")
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
 

@@ -3,7 +3,7 @@
 from cluster.config.load import load
 from cluster.config.models import EchoModel, LlamaCppModel, ModelBase, ModelConfig, Power, Price, RemoteModel, VllmModel
 from cluster.config.root import Config
-from cluster.config.serving import Documents, Gateway, Stages
+from cluster.config.serving import Documents, Gateway, Log, Stages
 from cluster.config.sites import Cluster, Link, Site
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Gateway",
     "Link",
     "LlamaCppModel",
+    "Log",
     "ModelBase",
     "ModelConfig",
     "Power",

@@ -7,6 +7,9 @@ from pathlib import Path as FilePath
 
 from cluster.config.models import LlamaCppModel, ModelConfig, VllmModel
 from cluster.config.root import Config
+from cluster.config.serving import Log
+
+_SQLITE = "sqlite:///"
 
 
 def anchored(config: Config, folder: FilePath) -> Config:
@@ -24,8 +27,17 @@ def anchored(config: Config, folder: FilePath) -> Config:
             "reranker": _folder_or_name(stages.reranker, folder) if stages.reranker else None,
         }
     )
+    profile = _absolute(config.profile, folder) if config.profile else None
     models = {name: _model(model, folder) for name, model in config.models.items()}
-    return config.model_copy(update={"cluster": cluster, "documents": documents, "stages": stages, "models": models})
+    update = {
+        "cluster": cluster,
+        "documents": documents,
+        "stages": stages,
+        "models": models,
+        "profile": profile,
+        "log": _log(config.log, folder),
+    }
+    return config.model_copy(update=update)
 
 
 def _model(model: ModelConfig, folder: FilePath) -> ModelConfig:
@@ -34,6 +46,16 @@ def _model(model: ModelConfig, folder: FilePath) -> ModelConfig:
     if isinstance(model, VllmModel):
         return model.model_copy(update={"path": _folder_or_name(model.path, folder)})
     return model
+
+
+def _log(log: Log | None, folder: FilePath) -> Log | None:
+    """A SQLite file is a path like others; three slashes begin a relative one, four an absolute one."""
+    if log is None:
+        return None
+    scheme, _, file = (log.url or f"{_SQLITE}.isthmus/log.db").partition(":///")
+    if scheme.partition("+")[0] != "sqlite" or not file or file == ":memory:":
+        return log
+    return log.model_copy(update={"url": f"{scheme}:///{_absolute(FilePath(file), folder)}"})
 
 
 def _absolute(path: FilePath, folder: FilePath) -> FilePath:

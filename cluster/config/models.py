@@ -30,7 +30,7 @@ class ModelBase(Section):
 
     tier: Tier = Field("edge", description="Where replicas run: on edge or on cloud nodes.")
     sites: tuple[str, ...] = Field((), description="Sites that run this model; all sites of the tier when empty.")
-    replicas: int = Field(1, ge=0, description="Replicas at the start.")
+    replicas: int = Field(1, ge=1, description="Replicas at the start.")
     cpus: float = Field(1.0, ge=0, description="Processors that one replica reserves.")
     gpus: float = Field(0.0, ge=0, description="GPUs that one replica reserves.")
     context_tokens: int = Field(2048, gt=0, description="Tokens that prompt and answer may take together.")

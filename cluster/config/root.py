@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import product
+from pathlib import Path as FilePath
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from cluster.config.base import Section
 from cluster.config.models import ModelConfig
-from cluster.config.serving import Documents, Gateway, Stages
+from cluster.config.names import ModelName
+from cluster.config.serving import Documents, Gateway, Log, Stages
 from cluster.config.sites import Cluster
 from policies.errors import nearest
+from policies.space import space
 from policies.types import NONE, Path
 
 
@@ -22,8 +24,12 @@ class Config(Section):
     cluster: Cluster = Field(default_factory=Cluster, description="Where things run.")
     gateway: Gateway = Field(default_factory=Gateway, description="The HTTP door.")
     documents: Documents | None = Field(None, description="The domain's documents; needed by every retrieve option but none.")
-    models: dict[str, ModelConfig] = Field(min_length=1, description="The language models by name.")
+    models: dict[ModelName, ModelConfig] = Field(min_length=1, description="The language models by name.")
     stages: Stages = Field(default_factory=Stages, description="The options of each stage.")
+    profile: FilePath | None = Field(
+        None, description="Folder with the profile that `auto` chooses paths by; the default path is taken without one."
+    )
+    log: Log | None = Field(default_factory=Log, description="The log of questions, decisions and feedback; null to keep none.")
     default_path: str | None = Field(
         None, description="Path that `auto` takes until a profile exists; the last of all when not given."
     )
@@ -38,10 +44,9 @@ class Config(Section):
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All paths that make sense: nothing is refined that was not retrieved."""
+        """All paths that make sense (`policies.space`)."""
         s = self.stages
-        grid = product(s.preprocess, s.retrieve, s.refine, self.generators)
-        return tuple(Path(*p) for p in grid if p[1] != NONE or (p[2] == NONE and p[0] in (NONE, "rewrite")))
+        return space(s.preprocess, s.retrieve, s.refine, self.generators)
 
     @property
     def default(self) -> Path:
@@ -63,6 +68,14 @@ class Config(Section):
         edge = (n for n, m in self.models.items() if m.tier == "edge")
         return self.stages.preprocess_model or next(edge, next(iter(self.models)))
 
+    def models_of(self, path: Path) -> tuple[str, ...]:
+        """The models that a request by `path` asks, the preprocessor's first."""
+        return (path.generate,) if path.preprocess == NONE else (self.preprocess_model, path.generate)
+
+    def stays_on_edge(self, path: Path) -> bool:
+        """Whether all models of `path` run at the edge; the other stages do anyway."""
+        return all(self.models[name].tier == "edge" for name in self.models_of(path))
+
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         tiers = {site.name: site.tier for site in self.cluster.sites}
@@ -80,6 +93,10 @@ class Config(Section):
             if name not in self.models:
                 raise ValueError(f"stages: no model is called {name!r}{nearest(name, self.models)}")
         known = {path.name for path in self.paths}
+        if not known:
+            raise ValueError(
+                "stages: no path is left; add none to stages.preprocess and stages.refine, or an option to stages.retrieve"
+            )
         for key, path in (("default_path", self.default_path), ("fallback_path", self.fallback_path)):
             if path is not None and path not in known:
                 raise ValueError(f"{key}: {path!r} is not a path of stages{nearest(path, known)}")

@@ -49,7 +49,8 @@ def _sentence(detail: ErrorDetails, where: KeyPath) -> str:
 
 
 def _key_path(loc: KeyPath) -> KeyPath:
-    """pydantic puts the engine's name behind a model's name; it is no key of the file."""
+    """pydantic puts the engine's name behind a model's name, and `[key]` behind a wrong key; neither is a key of the file."""
+    loc = loc[:-1] if loc[-1:] == ("[key]",) else loc
     return (*loc[:2], *loc[3:]) if loc[:1] == ("models",) and len(loc) > 2 and loc[2] in ENGINES else loc
 
 

@@ -16,7 +16,12 @@ class Site(Section):
     tier: Tier = Field(description="edge or cloud, used as the node label `tier`.")
     cpus: int = Field(2, gt=0, description="Processors that the site's node offers to replicas; they may be more than it has.")
     gpus: int = Field(0, ge=0, description="GPUs that the site's node offers.")
-    memory_gib: float = Field(4.0, gt=0, description="GiB that the site's node offers to replicas.")
+    memory_gib: float = Field(
+        4.0,
+        gt=0,
+        description="GiB of the site's pod on Kubernetes, request and limit. "
+        "On this machine only what Ray reports: no replica reserves memory and nothing holds it to this.",
+    )
 
 
 class Link(Section):
@@ -40,7 +45,7 @@ class Cluster(Section):
 
     sites: tuple[Site, ...] = Field(
         (Site(name="home", tier="edge"), Site(name="cloud", tier="cloud")),
-        description="The sites; the first edge site is the head.",
+        description="The sites; the first edge site is the head. Without the key `home` at the edge and `cloud`.",
     )
     link: Link | None = Field(None, description="Emulated link between the tiers; every answer says that it is emulated.")
     address: str | None = Field(None, description="Join the Ray cluster at HOST:PORT instead of starting one.")

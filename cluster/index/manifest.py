@@ -35,11 +35,6 @@ class Manifest(Frozen):
     chunk_words: int
     files: dict[str, FileEntry]
 
-    @property
-    def passages(self) -> int:
-        """Passages in the index."""
-        return sum(file.passages for file in self.files.values())
-
 
 def read_manifest(index: Path) -> Manifest:
     """Raises ConfigurationError if there is no index in the folder `index`, or one of another version."""

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from cluster.config import Config, RemoteModel
+from cluster.config.load import read
 from cluster.config.sites import Site
 from cluster.nodes.application import IMPORT_PATH, NAME
 
@@ -24,9 +25,9 @@ HEADER = f"""\
 """
 
 
-def render(config: Config, text: str, image: str) -> str:
-    """The manifests as YAML. `text` is the configuration as its file has it, `image` what head and workers run."""
-    documents = [_config_map(text), _ray_service(config, image)]
+def render(config: Config, file: FilePath, image: str) -> str:
+    """The manifests as YAML. `file` is where `config` comes from, `image` what head and workers run."""
+    documents = [_config_map(file), _ray_service(config, image)]
     return HEADER + yaml.dump_all(documents, Dumper=_Readable, sort_keys=False, width=120)
 
 
@@ -34,11 +35,16 @@ def write(config: Config, file: FilePath, image: str, folder: FilePath) -> FileP
     """Render the configuration in `file` into `folder`/rayservice.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / "rayservice.yaml"
-    manifest.write_text(render(config, file.read_text(encoding="utf-8"), image), encoding="utf-8")
+    manifest.write_text(render(config, file, image), encoding="utf-8")
     return manifest
 
 
-def _config_map(text: str) -> dict[str, Any]:
+def _config_map(file: FilePath) -> dict[str, Any]:
+    """The configuration without the link that is emulated on one machine: between these there is a real one."""
+    data = read(file)
+    if "cluster" in data:
+        data["cluster"] = {key: value for key, value in data["cluster"].items() if key != "link"}
+    text = yaml.dump(data, Dumper=_Readable, sort_keys=False, width=120)
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}, "data": {"isthmus.yaml": text}}
 
 

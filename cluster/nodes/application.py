@@ -6,11 +6,11 @@ import importlib
 import logging
 import re
 import time
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 from cluster.config import Config
+from cluster.nodes.direct import answers
 from policies.errors import ConfigurationError, IsthmusError
 
 NAME = "isthmus"
@@ -24,18 +24,20 @@ _ERROR = re.compile(r"^([\w.]*(?:Error|Exception|Exit|Interrupt|Unavailable|Fail
 def deploy(host: str, port: int, import_path: str = IMPORT_PATH) -> None:
     """Start Serve on the connected cluster and hand it the application; returns before the replicas are up.
 
-    Raises what importing the application raises, and IsthmusError when Serve does not start.
+    Raises the ConfigurationError of an application that cannot be built, and IsthmusError when Serve does not start it.
     """
     from ray import serve
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     module, _, attribute = import_path.partition(":")
-    application = getattr(importlib.import_module(module), attribute)
     try:
+        application = getattr(importlib.import_module(module), attribute)
         serve.start(http_options={"host": host, "port": port}, proxy_location="HeadOnly")
         serve.run_many([serve.RunTarget(application, name=NAME, route_prefix="/")], wait_for_applications_running=False)
+    except IsthmusError:
+        raise
     except Exception as error:
-        raise IsthmusError(f"Ray Serve did not start: {': '.join(cause(str(error)))}") from error
+        raise IsthmusError(f"Ray Serve did not start the application: {': '.join(filter(None, cause(str(error))))}") from error
 
 
 def wait_until_ready(url: str, timeout_s: float, report: Callable[[str, str], None]) -> None:
@@ -55,7 +57,7 @@ def wait_until_ready(url: str, timeout_s: float, report: Callable[[str, str], No
             _refuse_failure(name, deployment.status, deployment.message)
         if application and application.status == "DEPLOY_FAILED":
             raise IsthmusError(f"The application could not be deployed: {cause(application.message)[1]}")
-        if application and application.status == "RUNNING" and _answers(f"{url}/readyz"):
+        if application and application.status == "RUNNING" and answers(f"{url}/readyz"):
             return
         if time.monotonic() > until:
             late = {name: d.message for name, d in deployments.items() if d.status != "HEALTHY"}
@@ -88,14 +90,6 @@ def _refuse_failure(name: str, status: Any, message: str) -> None:
         raise ConfigurationError(f"The deployment {name} cannot start: {text}")
     if status == "DEPLOY_FAILED":
         raise IsthmusError(f"The deployment {name} cannot start: {f'{kind}: {text}' if kind else text}")
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
 
 
 def _too_late(url: str, timeout_s: float, late: dict[str, str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 import psutil
 
 from cluster.nodes import state as states
+from cluster.nodes.local import remove_leftovers
 from policies.errors import ConfigurationError, IsthmusError
 
 STOP_S = 60.0
@@ -55,14 +56,32 @@ def _follow(child: subprocess.Popen[bytes], file: FilePath, log: Iterable[str], 
 
 
 def stop(file: FilePath) -> int:
-    """Stop the cluster of a configuration and return its process id. Raises IsthmusError when none runs."""
-    state = states.read(file)
-    holder = states.process(state) if state else None
-    if holder is None:
+    """Stop the cluster of a configuration, or what is left of it, and return its process id.
+
+    Raises IsthmusError when none runs.
+    """
+    state = states.last(file)
+    if state is None:
         raise IsthmusError(f"No cluster runs for {file}; 'isthmus up' starts one.")
+    holder = states.process(state)
+    if holder is None:
+        _clear(state, file)
+        return state.pid
     holder.terminate()
     try:
         holder.wait(STOP_S)
     except psutil.TimeoutExpired:
         raise IsthmusError(f"The cluster (process {holder.pid}) did not stop within {STOP_S:g} s; see its logs.") from None
     return holder.pid
+
+
+def _clear(killed: states.State, file: FilePath) -> None:
+    """Remove a cluster whose process was killed."""
+    if killed.temporary is None:
+        raise IsthmusError(
+            f"The process behind {killed.url} was killed, but its application runs on, on the nodes that it had joined; "
+            "'isthmus up' takes it over, and 'isthmus down' then ends it."
+        )
+    with states.alone(file):
+        remove_leftovers(FilePath(killed.temporary))
+        states.forget(states.folder_of(file))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
 from cluster.nodes.application import NAME
+from cluster.nodes.direct import ask
 from policies.errors import IsthmusError
 
 
@@ -54,13 +54,18 @@ class Inventory:
 
 def inventory(dashboard: str, token: FilePath | None) -> Inventory:
     """Ask the dashboard. Raises IsthmusError when it does not answer."""
-    nodes = _get(f"{dashboard}/api/v0/nodes", token)["data"]["result"]["result"]
+    nodes = _ask(f"{dashboard}/api/v0/nodes", token)["data"]["result"]["result"]
     sites = {node["node_id"]: _site(node) for node in nodes}
-    application = _get(f"{dashboard}/api/serve/applications/", token)["applications"].get(NAME)
+    application = _ask(f"{dashboard}/api/serve/applications/", token)["applications"].get(NAME)
     if application is None:
         return Inventory("NOT_STARTED", tuple(sites.values()), ())
     deployments = tuple(_deployment(d, sites) for d in application["deployments"].values())
     return Inventory(application["status"], tuple(sorted(sites.values(), key=lambda s: not s.head)), deployments)
+
+
+def retire(dashboard: str, token: FilePath | None) -> None:
+    """Have Serve end all replicas in order, so that gateways write what they hold back. Raises IsthmusError if it does not."""
+    _ask(f"{dashboard}/api/serve/applications/", token, "DELETE")
 
 
 def _site(node: Mapping[str, Any]) -> SiteStatus:
@@ -89,12 +94,11 @@ def _deployment(deployment: Mapping[str, Any], sites: Mapping[str, SiteStatus]) 
     )
 
 
-def _get(url: str, token: FilePath | None) -> dict[str, Any]:
+def _ask(url: str, token: FilePath | None, method: str = "GET") -> dict[str, Any]:
     secret = os.environ.get("RAY_AUTH_TOKEN") or _first_line(os.environ.get("RAY_AUTH_TOKEN_PATH")) or _first_line(token)
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {secret}"} if secret else {})
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
-            answer: dict[str, Any] = json.load(response)
+        with ask(url, {"Authorization": f"Bearer {secret}"} if secret else {}, method) as response:
+            answer: dict[str, Any] = json.loads(response.read() or "{}")
             return answer
     except urllib.error.HTTPError as error:
         raise IsthmusError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
@@ -111,10 +112,24 @@ def end_leftovers(temporary: FilePath) -> None:
         _end(left)
 
 
+def remove_leftovers(temporary: FilePath) -> None:
+    """End what a cluster left behind and remove its folder, logs included."""
+    end_leftovers(temporary)
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
 def _belongs(process: psutil.Process, temporary: FilePath) -> bool:
-    """Whether a process of this user inherited the cluster's variables."""
+    """Whether a process of this user inherited the cluster's variables, or writes its logs.
+
+    A process that Ray has given a title, like `ray::RuntimeEnvAgent`, has it written over its variables.
+    """
     try:
-        return process.pid != os.getpid() and process.environ().get("RAY_TMPDIR") == str(temporary)
+        if process.pid == os.getpid():
+            return False
+        if process.environ().get("RAY_TMPDIR") == str(temporary):
+            return True
+        titled = "".join(process.cmdline()[:1]).startswith("ray::")
+        return titled and any(temporary in FilePath(file.path).parents for file in process.open_files())
     except psutil.Error:
         return False
 

@@ -16,9 +16,11 @@ from cluster.checks import refuse_to_start
 from cluster.config import Config
 from cluster.nodes import state as states
 from cluster.nodes.application import IMPORT_PATH, NAME, cause, deploy, readable_url, wait_until_ready
-from cluster.nodes.local import LOOPBACK, LocalNodes, end_leftovers
-from cluster.nodes.variables import application_variables, local_variables
-from policies.errors import ConfigurationError, IsthmusError
+from cluster.nodes.direct import Pulse
+from cluster.nodes.inventory import retire
+from cluster.nodes.local import LOOPBACK, LocalNodes, remove_leftovers
+from cluster.nodes.variables import application_variables, local_variables, token_file
+from policies.errors import IsthmusError
 
 Report = Callable[[str, str], None]
 
@@ -30,7 +32,7 @@ class Running:
     url: str
     dashboard: str
     alive: Callable[[], bool]
-    """False once a Ray process has died."""
+    """False once a Ray process has died or, on the nodes of others, the gateway has."""
 
 
 @contextlib.contextmanager
@@ -42,22 +44,18 @@ def running(
     Must be entered once, in the main thread of a process that has not imported Ray. Raises ConfigurationError when
     it runs already or cannot start, IsthmusError when a node or a deployment does not come up.
     """
-    there = states.read(file)
-    if there is not None:
-        raise ConfigurationError(
-            f"A cluster for {file} is running already (process {there.pid}, {there.url}); stop it with 'isthmus down'."
-        )
-    killed = states.last(file)
-    if killed is not None:
-        end_leftovers(FilePath(killed.logs))
-    refuse_to_start(config, file)
-    start = _joined if config.cluster.address else _local
-    folder = states.folder_of(file)
-    try:
-        with start(config, file, folder, timeout_s, report, import_path) as cluster:
-            yield cluster
-    finally:
-        states.forget(folder)
+    with states.alone(file):
+        killed = states.last(file)
+        if killed is not None and killed.temporary is not None:
+            remove_leftovers(FilePath(killed.temporary))
+        refuse_to_start(config, file)
+        start = _joined if config.cluster.address else _local
+        folder = states.folder_of(file)
+        try:
+            with start(config, file, folder, timeout_s, report, import_path) as cluster:
+                yield cluster
+        finally:
+            states.forget(folder)
 
 
 @contextlib.contextmanager
@@ -68,7 +66,7 @@ def _local(
     url, dashboard = readable_url(config), f"http://{LOOPBACK}:{config.cluster.dashboard_port}"
     os.environ.update(local_variables(config, file, folder, temporary))
     states.write(folder, states.own("starting", url, dashboard, temporary))
-    nodes, failed = LocalNodes(temporary), False
+    nodes, failed, ready = LocalNodes(temporary), False, False
     try:
         with _handlers(None):
             address = nodes.start(config, report)
@@ -77,6 +75,7 @@ def _local(
         wait_until_ready(url, timeout_s, report)
         _disconnect()
         states.write(folder, states.own("ready", url, dashboard, temporary))
+        ready = True
         yield Running(url, dashboard, nodes.alive)
     except Exception as error:
         failed = True
@@ -84,6 +83,9 @@ def _local(
         raise
     finally:
         with _handlers(signal.SIG_IGN):  # a second Ctrl-C must not leave half of the processes behind
+            if ready:
+                with contextlib.suppress(IsthmusError):  # a cluster that cannot end in order is ended all the same
+                    retire(dashboard, token_file(folder))
             nodes.stop()
         if not failed:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -99,13 +101,13 @@ def _joined(
     os.environ.update(application_variables(file))
     host = str(config.cluster.address).rpartition(":")[0]
     url, dashboard = readable_url(config), f"http://{host}:{config.cluster.dashboard_port}"
-    states.write(folder, states.own("starting", url, dashboard, folder))
+    states.write(folder, states.own("starting", url, dashboard, None))
     _connect(str(config.cluster.address), application_variables(file))
     try:
         deploy(config.gateway.host, config.gateway.port, import_path)
         wait_until_ready(url, timeout_s, report)
-        states.write(folder, states.own("ready", url, dashboard, folder))
-        yield Running(url, dashboard, lambda: True)
+        states.write(folder, states.own("ready", url, dashboard, None))
+        yield Running(url, dashboard, Pulse(f"{url}/healthz").alive)
     finally:
         with _handlers(signal.SIG_IGN), contextlib.suppress(Exception):
             serve.delete(NAME)

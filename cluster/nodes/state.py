@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
 from typing import Literal
@@ -25,8 +28,8 @@ class State:
     """Address of the gateway."""
     dashboard: str
     """Address of Ray's dashboard, whose REST interface tells the status."""
-    logs: str
-    """Folder with the logs of Ray and of all replicas."""
+    temporary: str | None
+    """RAY_TMPDIR of a local cluster, with the logs of Ray and of all replicas; None when the nodes are somebody else's."""
 
 
 def folder_of(configuration: FilePath) -> FilePath:
@@ -42,9 +45,23 @@ def folder_of(configuration: FilePath) -> FilePath:
     return folder
 
 
-def own(phase: Literal["starting", "ready"], url: str, dashboard: str, logs: FilePath) -> State:
+@contextmanager
+def alone(configuration: FilePath) -> Iterator[None]:
+    """Hold the cluster of a configuration; the system frees it when the process ends, however that happens.
+
+    Raises ConfigurationError when another process holds it.
+    """
+    with (folder_of(configuration) / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(_held(configuration)) from None
+        yield
+
+
+def own(phase: Literal["starting", "ready"], url: str, dashboard: str, temporary: FilePath | None) -> State:
     """The state of a cluster held by this process."""
-    return State(os.getpid(), psutil.Process().create_time(), phase, url, dashboard, str(logs))
+    return State(os.getpid(), psutil.Process().create_time(), phase, url, dashboard, str(temporary) if temporary else None)
 
 
 def write(folder: FilePath, state: State) -> None:
@@ -76,6 +93,13 @@ def process(state: State) -> psutil.Process | None:
     except psutil.NoSuchProcess:
         return None
     return found if alive else None
+
+
+def _held(configuration: FilePath) -> str:
+    there = read(configuration)
+    if there is None:
+        return f"Another 'isthmus up' or 'isthmus down' of {configuration} has just begun; wait until it is done."
+    return f"A cluster for {configuration} is running already (process {there.pid}, {there.url}); stop it with 'isthmus down'."
 
 
 def forget(folder: FilePath) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 from importlib.util import find_spec
 from pathlib import Path as FilePath
 
 from cluster.config import Config
 from cluster.haproxy import haproxy_environment
+from cluster.ports import free_ports
 
 NOT_THE_USERS = frozenset({"RAY_TMPDIR", "RAY_SERVE_HAPROXY_BINARY_PATH"})
 """Set even if they were: the processes of a cluster are known by the first, and the second wraps what was set."""
@@ -56,15 +56,6 @@ def application_variables(file: FilePath) -> dict[str, str]:
     if checkout and "site-packages" not in checkout and checkout not in known:
         known.append(checkout)
     return {"ISTHMUS_CONFIG": str(file)} | ({"PYTHONPATH": os.pathsep.join(known)} if known else {})
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on the loopback interface that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(s.getsockname()[1]) for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def token_file(state: FilePath) -> FilePath:

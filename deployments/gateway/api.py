@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -15,13 +16,19 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from cluster.config import Config
+from cluster.log import DecisionLog
 from deployments.gateway import replies
-from deployments.gateway.body import parse_body, read_body
+from deployments.gateway.body import receive
 from deployments.gateway.catalogue import AUTO, Catalogue
+from deployments.gateway.chooser import Chooser
 from deployments.gateway.deadline import Deadline
+from deployments.gateway.deciding import Deciding
 from deployments.gateway.decisions import Decisions
 from deployments.gateway.job import Answer, Job
+from deployments.gateway.logged import entry
+from deployments.gateway.measure import Measurer
 from deployments.gateway.metrics import Metrics
+from deployments.gateway.profiling import Profiling
 from deployments.gateway.requests import ChatBody, CompletionBody, EmbeddingBody, GenerateBody
 from deployments.gateway.runner import Runner
 from deployments.gateway.shapes import Shape
@@ -30,9 +37,8 @@ from deployments.gateway.stages import LightStages
 from deployments.gateway.trial import Opened
 from deployments.gateway.visit import Visit
 from deployments.messages import Sampling
-from deployments.prompts import Message
 from policies.errors import DeadlineExceeded, InvalidRequest, IsthmusError, RequestError, ServiceError, UnknownModel
-from policies.types import NONE, Decision, Path
+from policies.types import NONE, Decision, Path, Slo
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -41,16 +47,26 @@ class Api:
     """The endpoints of one gateway."""
 
     def __init__(
-        self, config: Config, runner: Runner, stages: LightStages, metrics: Metrics, missing: Callable[[], list[str]]
+        self,
+        config: Config,
+        runner: Runner,
+        stages: LightStages,
+        metrics: Metrics,
+        missing: Callable[[], list[str]],
+        log: DecisionLog | None = None,
     ) -> None:
-        """`missing` names the models that cannot be reached."""
+        """`missing` names what cannot be reached yet; dialogues are written into `log`."""
         self._config = config
         self._runner = runner
         self._stages = stages
         self._metrics = metrics
         self._missing = missing
+        self._log = log
         self._catalogue = Catalogue(config)
         self._decisions = Decisions()
+        self.chooser = Chooser(config, self._catalogue, stages, runner.clients)
+        self.deciding = Deciding(config, self.chooser, self._decisions, log)
+        self.profiling = Profiling(config, self._catalogue, Measurer(config, runner, stages))
 
     async def healthz(self, visit: Visit) -> Response:
         """The process lives."""
@@ -68,10 +84,6 @@ class Api:
     async def model(self, visit: Visit) -> Response:
         """One of them."""
         return replies.Json(self._catalogue.card(visit.tail))
-
-    async def decision(self, visit: Visit) -> Response:
-        """What was decided for a recent request, and what it took."""
-        return replies.Json(self._decisions.find(visit.tail))
 
     async def embeddings(self, visit: Visit) -> Response:
         """Sentence vectors by the encoder that retrieval uses."""
@@ -97,55 +109,33 @@ class Api:
     async def chat(self, visit: Visit) -> Response:
         """Chat completions."""
         body = await self._read(visit, ChatBody)
-        messages = tuple(Message(role=_role(m.role), content=m.content) for m in body.messages)
-        job = self._job(visit, body, body.max_completion_tokens or body.max_tokens, messages=messages)
-        path = job.decision.path
-        if messages[-1]["role"] != "user" and (path.preprocess, path.retrieve, path.refine) != (NONE, NONE, NONE):
+        slo, deadline = self._limits(visit, body)
+        choice = await self.chooser.choose(body.model, slo, body.dialogue, deadline)
+        path = choice.decision.path
+        if body.messages[-1].role != "user" and (path.preprocess, path.retrieve, path.refine) != (NONE, NONE, NONE):
             raise InvalidRequest(f"The last message must be the user's question for the path {path.name!r}.", "messages")
+        sampling = _sampling(body, body.max_completion_tokens or body.max_tokens)
+        job = Job(uuid.uuid4().hex, choice.decision, slo, deadline, sampling, body.dialogue, choice=choice)
         return await self._generate(visit, body, Shape("chat", job, path.name))
 
     async def completions(self, visit: Visit) -> Response:
         """Plain completions: the prompt goes to the model as it is."""
         body = await self._read(visit, CompletionBody)
-        job = self._job(visit, body, body.max_tokens, prompt=body.prompt)
+        slo, deadline = self._limits(visit, body)
+        decision = _without_stages(self._catalogue.decide(body.model, slo), pinned=body.model != AUTO)
+        job = Job(uuid.uuid4().hex, decision, slo, deadline, _sampling(body, body.max_tokens), prompt=body.prompt)
         return await self._generate(visit, body, Shape("text", job, job.decision.path.name))
 
     async def _read(self, visit: Visit, kind: type[B]) -> B:
-        limits = self._config.gateway
-        try:
-            async with asyncio.timeout_at(visit.arrived_at + limits.timeout_s):
-                body = await read_body(visit.receive, limits.max_body_bytes)
-        except TimeoutError:
-            raise InvalidRequest(f"The body was not complete after {limits.timeout_s:g} s; send it faster.") from None
-        return parse_body(body, kind)
+        return await receive(visit.receive, visit.arrived_at, self._config.gateway, kind)
 
-    def _job(
-        self,
-        visit: Visit,
-        body: GenerateBody,
-        max_tokens: int | None,
-        messages: tuple[Message, ...] = (),
-        prompt: str | None = None,
-    ) -> Job:
+    def _limits(self, visit: Visit, body: GenerateBody) -> tuple[Slo, Deadline]:
         slo = read_slo(body.slo, visit.headers.items())
-        decision = self._catalogue.decide(body.model, slo)
-        if prompt is not None:
-            decision = _without_stages(decision, pinned=body.model != AUTO)
-        visit.path = decision.path.name
-        sampling = Sampling(
-            max_tokens=max_tokens or 0,
-            temperature=body.temperature or 0.0,
-            top_p=1.0 if body.top_p is None else body.top_p,
-            seed=body.seed,
-            stop=body.stop or (),
-            presence_penalty=body.presence_penalty or 0.0,
-            frequency_penalty=body.frequency_penalty or 0.0,
-        )
-        deadline = Deadline.of(slo, visit.arrived_at, self._config.gateway.timeout_s)
-        return Job(uuid.uuid4().hex, decision, slo, deadline, sampling, messages, prompt)
+        return slo, Deadline.of(slo, visit.arrived_at, self._config.gateway.timeout_s)
 
     async def _generate(self, visit: Visit, body: GenerateBody, shape: Shape) -> Response:
         job = shape.job
+        visit.path = job.decision.path.name
         try:
             if not body.stream:
                 answer = await self._runner.complete(job)
@@ -189,27 +179,33 @@ class Api:
         """Keep the account of a finished answer."""
         record = answer.record(job)
         visit.path, visit.site = answer.path.name, answer.site
-        self._decisions.keep(job.decision_id, record)
+        self._decisions.keep(job.decision_id, record, job.candidates)
+        self._record(job, answer)
+        if job.choice is not None:
+            self.chooser.answered(job.choice, answer.text, answer.path)
         self._metrics.answer(answer.path.name, answer.site, answer.usage, answer.latency_s, answer.ttft_s)
         return record
 
     def _note_failure(self, job: Job, error: IsthmusError) -> None:
-        path = job.decision.path.name
-        self._decisions.keep(
-            job.decision_id,
-            {
-                "decision_id": job.decision_id,
-                "path": path,
-                "site": None,
-                "reason": job.decision.reason,
-                **replies.error_body(error),
-            },
-        )
+        record = {"decision_id": job.decision_id, "path": job.decision.path.name, "site": None, "reason": job.decision.reason}
+        self._decisions.keep(job.decision_id, {**record, **replies.error_body(error)}, job.candidates)
+        self._record(job, error)
+
+    def _record(self, job: Job, outcome: Answer | IsthmusError) -> None:
+        if self._log is not None and job.messages:
+            self._log.put(entry(self._config.domain, job, outcome, time.time()))
 
 
-def _role(role: str) -> Any:
-    """`developer` is the newer name of `system`."""
-    return "system" if role == "developer" else role
+def _sampling(body: GenerateBody, max_tokens: int | None) -> Sampling:
+    return Sampling(
+        max_tokens=max_tokens or 0,
+        temperature=body.temperature or 0.0,
+        top_p=1.0 if body.top_p is None else body.top_p,
+        seed=body.seed,
+        stop=body.stop or (),
+        presence_penalty=body.presence_penalty or 0.0,
+        frequency_penalty=body.frequency_penalty or 0.0,
+    )
 
 
 def _without_stages(decision: Decision, *, pinned: bool) -> Decision:

@@ -32,29 +32,30 @@ class Catalogue:
             raise UnknownModel(name, self.names)
         return {"id": name, "object": "model", "created": 0, "owned_by": self._config.domain}
 
+    def path(self, name: str) -> Path:
+        """The path that `name` pins. Raises UnknownModel."""
+        path = self._paths.get(name)
+        if path is None:
+            raise UnknownModel(name, self.names)
+        return path
+
     def decide(self, name: str, slo: Slo) -> Decision:
         """The path for `name` and where to go when it fails. A pinned path has no fallback: the caller wants that one.
 
         Raises UnknownModel, and InfeasibleSlo when the query must stay on the edge and the path leaves it.
         """
         if name == AUTO:
-            paths = [path for path in self._auto if slo.privacy is not Privacy.EDGE or self._stays_on_edge(path)]
+            paths = [path for path in self._auto if slo.privacy is not Privacy.EDGE or self._config.stays_on_edge(path)]
             if not paths:
                 raise InfeasibleSlo(
                     "privacy is 'edge', but neither the default nor the fallback path stays there.", "slo.privacy"
                 )
             reason = "default path" if paths[0] == self._auto[0] else "fallback path, which alone stays on the edge"
             return Decision(paths[0], reason, tuple(paths[1:]))
-        path = self._paths.get(name)
-        if path is None:
-            raise UnknownModel(name, self.names)
-        if slo.privacy is Privacy.EDGE and not self._stays_on_edge(path):
+        path = self.path(name)
+        if slo.privacy is Privacy.EDGE and not self._config.stays_on_edge(path):
             raise InfeasibleSlo(
                 f"privacy is 'edge', but the path {path.name!r} uses a model of the cloud; name an edge path or 'auto'.",
                 "slo.privacy",
             )
         return Decision(path, "named by the caller")
-
-    def _stays_on_edge(self, path: Path) -> bool:
-        names = {path.generate} if path.preprocess == NONE else {path.generate, self._config.preprocess_model}
-        return all(self._config.models[name].tier == "edge" for name in names)

@@ -16,8 +16,9 @@ from cluster.link import EmulatedLink
 from cluster.servers import Server
 from deployments.gateway.breaker import Breaker
 from deployments.gateway.crossing import delayed
+from deployments.gateway.load import Load, places_of
 from deployments.gateway.seats import Seats
-from deployments.messages import Completion, Delta, GenerateRequest
+from deployments.messages import Completion, Delta, GenerateRequest, StageReport
 from deployments.models.failures import unwrap
 from policies.errors import DeadlineExceeded, EngineUnavailable, IsthmusError
 
@@ -63,6 +64,7 @@ class ModelClient:
         self.seats = Seats(server.deployment_name, model.max_ongoing * max(1, model.replicas), model.max_queued)
         self.running = model.replicas
         """Replicas that run, as far as the last look at the cluster told."""
+        self._load = Load(places_of(model))
         self._traffic = traffic
         self._complete: DeploymentHandle[Any] = handle.complete
         self._stream: DeploymentHandle[Any] = handle.options(stream=True).stream
@@ -75,7 +77,7 @@ class ModelClient:
         """The whole text in one piece: the cheap way."""
         call = self._begin(request, until)
         completion = await self._answered(call, until, self._complete_once(call))
-        self._succeeded(call)
+        self._succeeded(call, completion.report)
         return completion
 
     async def stream(self, request: GenerateRequest, first_until: float, until: float) -> AsyncGenerator[Delta, None]:
@@ -90,9 +92,21 @@ class ModelClient:
                 while delta.finish_reason is None:
                     delta = await self._answered(call, until, anext(arriving), first=False)
                     yield delta
-            self._succeeded(call)
+            self._succeeded(call, delta.report)
         finally:
             self.seats.leave()
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds that a request sent now can be expected to wait for its turn, behind those of this gateway."""
+        return self._load.wait_s(self.seats.taken + self.seats.waiting, self.running)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why a request sent now would be refused at once; None if it would not be."""
+        if self.breaker.why is not None:
+            return f"is down ({self.breaker.why})"
+        return f"has a full queue ({self.seats.waiting} wait)" if self.seats.full else None
 
     async def ping(self, timeout_s: float) -> bool:
         """Whether a replica answers."""
@@ -217,10 +231,12 @@ class ModelClient:
         now = asyncio.get_running_loop().time()
         self.breaker.failed(call.sent_at or now, now, why)
 
-    def _succeeded(self, call: _Call) -> None:
+    def _succeeded(self, call: _Call, report: StageReport | None) -> None:
         self.breaker.succeeded()
         if call.sent_at is not None:
-            self._usual_s = self.seats.note(asyncio.get_running_loop().time() - call.sent_at)
+            held_s = asyncio.get_running_loop().time() - call.sent_at
+            self._usual_s = self.seats.note(held_s)
+            self._load.note(max(0.0, held_s - (report.wait_s if report else 0.0)))
 
     def _unavailable(self, why: str) -> EngineUnavailable:
         return EngineUnavailable(self.server.model, f"at {self.server.site}: {why}")

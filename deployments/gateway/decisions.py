@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from policies.errors import NotFound
 
 Record = Mapping[str, Any]
+Candidates = Callable[[], list[dict[str, Any]]]
+"""Tells what was weighed, when somebody asks: writing it out takes longer than deciding."""
 
 
 class Decisions:
@@ -16,20 +18,26 @@ class Decisions:
 
     def __init__(self, capacity: int = 1000) -> None:
         self._capacity = capacity
-        self._records: OrderedDict[str, Record] = OrderedDict()
+        self._records: OrderedDict[str, tuple[Record, Candidates]] = OrderedDict()
 
-    def keep(self, decision_id: str, record: Record) -> None:
+    def keep(self, decision_id: str, record: Record, candidates: Candidates = list) -> None:
         """Remember `record`, which must not change any more."""
-        self._records[decision_id] = record
+        self._records[decision_id] = record, candidates
         if len(self._records) > self._capacity:
             self._records.popitem(last=False)
 
     def find(self, decision_id: str) -> Record:
-        """The record of one decision. Raises NotFound."""
-        try:
-            return self._records[decision_id]
-        except KeyError:
+        """The record of one decision with its `candidates`. Raises NotFound."""
+        found = self._records.get(decision_id)
+        if found is None:
             raise NotFound(
                 f"No decision {decision_id[:80]!r} is among the last {self._capacity} of this gateway; "
                 "ids are in the header x-isthmus-decision-id."
-            ) from None
+            )
+        record, candidates = found
+        return {**record, "candidates": candidates()}
+
+    def was_answered(self, decision_id: str) -> bool:
+        """Whether the request of this decision got an answer; False as well for a decision that is not remembered."""
+        found = self._records.get(decision_id)
+        return found is not None and "measured" in found[0]

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.config import ModelConfig
+from deployments.gateway.case import shown
+from deployments.gateway.chooser import Choice
 from deployments.gateway.deadline import Deadline
 from deployments.messages import FinishReason, Passage, Sampling, StageReport
 from deployments.prompts import Message
-from policies.types import Decision, Path, Slo
+from policies.types import Decision, Path, Prediction, Slo
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,18 @@ class Job:
     """`max_tokens` 0 stands for the default of the model that will answer."""
     messages: tuple[Message, ...] = ()
     prompt: str | None = None
+    choice: Choice | None = None
+    """How `decision` came about; None when the request left nothing to choose."""
+
+    def predicted(self, path: Path) -> Prediction | None:
+        """What was expected of `path`, which may be a fallback."""
+        if path == self.decision.path:
+            return self.decision.predicted
+        return self.choice.case.predicted(path) if self.choice and self.choice.case else None
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """Every path that was weighed, and what came of it."""
+        return self.choice.candidates() if self.choice else []
 
     def sampling_for(self, model: ModelConfig) -> Sampling:
         """With the model's default where the caller named no number of tokens."""
@@ -60,22 +74,21 @@ class Answer:
 
     def record(self, job: Job) -> dict[str, Any]:
         """The answer's `isthmus` field."""
-        cost_usd = sum(report.cost_usd for report in self.reports)
-        energy_j = sum(report.energy_j for report in self.reports)
         return {
             "decision_id": job.decision_id,
             "path": self.path.name,
             "site": self.site,
-            "predicted": None,
+            "predicted": shown(job.predicted(self.path)),
             "measured": {
                 "latency_s": round(self.latency_s, 6),
                 "ttft_s": None if self.ttft_s is None else round(self.ttft_s, 6),
-                "cost_usd": cost_usd,
-                "energy_j": energy_j,
+                "cost_usd": self.cost_usd,
+                "energy_j": self.energy_j,
                 "energy_source": "measured" if all(r.energy_source == "measured" for r in self.reports) else "modelled",
                 "stages": [_stage(report) for report in self.reports],
             },
-            "slo_met": self._within(job.slo, cost_usd, energy_j),
+            "feasible": job.decision.feasible,
+            "slo_met": self.keeps(job.slo),
             "sources": [
                 {"title": p.title, "source": p.source, "passage_id": p.passage_id, "score": p.score} for p in self.passages
             ],
@@ -83,13 +96,23 @@ class Answer:
             "link": self.link,
         }
 
-    def _within(self, slo: Slo, cost_usd: float, energy_j: float) -> bool:
+    @property
+    def cost_usd(self) -> float:
+        """Of all stages."""
+        return sum(report.cost_usd for report in self.reports)
+
+    @property
+    def energy_j(self) -> float:
+        """Of all stages."""
+        return sum(report.energy_j for report in self.reports)
+
+    def keeps(self, slo: Slo) -> bool:
         """Whether every limit that can be measured was kept; accuracy cannot."""
         limits = (
             (slo.max_latency_s, self.latency_s),
             (slo.max_ttft_s, self.latency_s if self.ttft_s is None else self.ttft_s),
-            (slo.max_cost_usd, cost_usd),
-            (slo.max_energy_j, energy_j),
+            (slo.max_cost_usd, self.cost_usd),
+            (slo.max_energy_j, self.energy_j),
         )
         return all(limit is None or value <= limit for limit, value in limits)
 

@@ -65,9 +65,13 @@ def error_body(error: IsthmusError) -> dict[str, Any]:
 
 def error_reply(error: IsthmusError) -> Json:
     """The error with its status; 429 says when to come again. A wrong configuration is the service's fault: 503."""
-    status = error.status if _knows_status(error) else ServiceError.status
     headers = {"retry-after": str(math.ceil(error.retry_after_s))} if isinstance(error, Overloaded) else None
-    return Json(error_body(error), status, headers)
+    return Json(error_body(error), status(error), headers)
+
+
+def status(error: IsthmusError) -> int:
+    """The HTTP status of an error."""
+    return error.status if _knows_status(error) else ServiceError.status
 
 
 def embeddings(model: str, vectors: Sequence[object], tokens: int) -> dict[str, Any]:

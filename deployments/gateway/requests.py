@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from deployments.gateway.slo import SloBody
+from deployments.prompts import Message
 
 
 def _refuse(value: object) -> None:
@@ -125,6 +126,13 @@ class ChatBody(GenerateBody):
     verbosity: Unsupported = None
     web_search_options: Unsupported = None
 
+    @property
+    def dialogue(self) -> tuple[Message, ...]:
+        """The messages; `developer` is the newer name of `system`."""
+        return tuple(
+            Message(role="system" if turn.role == "developer" else turn.role, content=turn.content) for turn in self.messages
+        )
+
 
 class CompletionBody(GenerateBody):
     """`POST /v1/completions`: one raw prompt, without chat template, passages or preprocessing."""
@@ -141,3 +149,12 @@ class EmbeddingBody(Body):
     input: OneOrMore = Field(min_length=1, max_length=2048)
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Unsupported = None
+
+
+class FeedbackBody(BaseModel):
+    """`POST /v1/feedback`: how good the answer of a decision was."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+    decision_id: str = Field(min_length=1)
+    score: float = Field(ge=0, le=1)

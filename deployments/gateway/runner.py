@@ -35,6 +35,11 @@ class Runner:
         }
         self._links = {client.server.site: client.link.describe() for client in clients if client.link}
 
+    @property
+    def clients(self) -> Mapping[str, Sequence[ModelClient]]:
+        """The servers of each model, in the order in which they are asked."""
+        return self._clients
+
     async def complete(self, job: Job) -> Answer:
         """The whole answer. Raises RequestError, or ServiceError when no server and no path is left."""
 
@@ -57,6 +62,16 @@ class Runner:
     def close(self, job: Job, opened: Opened, last: Delta) -> Answer:
         """The account of a stream whose `last` piece has come."""
         return self._answer(job, opened.trial, opened.prepared, opened.completion(last), opened.ttft_s)
+
+    async def ask(self, name: str, request: GenerateRequest, until: float) -> Completion:
+        """The answer of the model `name` at the first site that gives one. Raises what the last refusal was."""
+        failure: Exception = EngineUnavailable(name, "it has no server")
+        for client in self._clients[name]:
+            try:
+                return await client.complete(request, until)
+            except (Overloaded, ServiceError) as error:
+                failure = error
+        raise failure
 
     async def _collect(self, job: Job, opened: Opened) -> Answer:
         async with aclosing(opened.deltas()) as deltas:
@@ -134,16 +149,10 @@ class Runner:
         return Prepared(prompt.messages, prompt.dialogue, prompt.passages, prompt.reports)
 
     async def _ask(self, job: Job, messages: tuple[Message, ...], until: float) -> Completion:
-        """Put a preprocessor's question to the configured model, at the first site where it answers."""
+        """Put a preprocessor's question to the configured model."""
         name = self._config.preprocess_model
-        failure: Exception = EngineUnavailable(name, "it has no server")
         request = GenerateRequest(job.decision_id, Sampling(self._config.models[name].max_tokens), messages)
-        for client in self._clients[name]:
-            try:
-                return await client.complete(request, until)
-            except (Overloaded, ServiceError) as error:
-                failure = error
-        raise failure
+        return await self.ask(name, request, until)
 
 
 def _trial(job: Job, path: Path, client: ModelClient, reason: str, *, is_last: bool) -> Trial:

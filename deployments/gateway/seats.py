@@ -32,6 +32,11 @@ class Seats:
         """Callers in the queue."""
         return len(self._waiting)
 
+    @property
+    def full(self) -> bool:
+        """Whether the next caller would be refused."""
+        return self._taken >= self._places and len(self._waiting) >= self._queue
+
     def note(self, seconds: float) -> float:
         """Tell how long a place was taken; returns the running mean, which the advice when to come again rests on."""
         self._held_s += _SMOOTHING * (seconds - self._held_s)

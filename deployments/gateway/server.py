@@ -13,12 +13,14 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.config import Config
 from cluster.link import EmulatedLink
+from cluster.log import DecisionLog
 from cluster.servers import servers
 from deployments.gateway.api import Api
 from deployments.gateway.client import ModelClient
 from deployments.gateway.door import Door
 from deployments.gateway.keys import Keys
 from deployments.gateway.metrics import Metrics
+from deployments.gateway.profiled import Profiled
 from deployments.gateway.routes import Routes
 from deployments.gateway.runner import Runner
 from deployments.gateway.seats import Seats
@@ -41,8 +43,10 @@ class Gateway:
         if stages.needed:
             stages.open()
         self._watch = Watch(clients, _look)
+        self._log = DecisionLog(config.log.url) if config.log and config.log.url else None
         self._flushing: asyncio.Task[None] | None = None
-        api = Api(config, Runner(config, clients, stages), stages, self._metrics, self._watch.missing)
+        api = Api(config, Runner(config, clients, stages), stages, self._metrics, self._missing, self._log)
+        self._profiled = Profiled(config, stages, api.chooser)
         seats = Seats("the gateway", config.gateway.max_ongoing, config.gateway.max_queued)
         self._door = Door(routes(api), keys, seats, self._metrics, config.gateway.timeout_s, self._start, self._stop)
 
@@ -50,15 +54,24 @@ class Gateway:
         """Asked for by Serve once the replica is constructed."""
         return self._door
 
+    def _missing(self) -> list[str]:
+        return self._watch.missing() + self._profiled.missing
+
     async def _start(self) -> None:
         self._watch.start()
+        self._profiled.start()
+        if self._log is not None:
+            self._log.start()
         self._flushing = asyncio.create_task(self._flush())
 
     async def _stop(self) -> None:
         self._watch.stop()
+        self._profiled.stop()
         if self._flushing is not None:
             self._flushing.cancel()
         self._metrics.flush()
+        if self._log is not None:
+            await asyncio.to_thread(self._log.close)
 
     async def _flush(self) -> None:
         while True:
@@ -102,9 +115,12 @@ def routes(api: Api) -> Routes:
             ("POST", "/v1/chat/completions"): api.chat,
             ("POST", "/v1/completions"): api.completions,
             ("POST", "/v1/embeddings"): api.embeddings,
+            ("POST", "/v1/profile"): api.profiling.profile,
             ("GET", "/v1/models"): api.models,
             ("GET", "/v1/models/"): api.model,
-            ("GET", "/v1/decisions/"): api.decision,
+            ("POST", "/v1/route"): api.deciding.route,
+            ("POST", "/v1/feedback"): api.deciding.feedback,
+            ("GET", "/v1/decisions/"): api.deciding.decision,
             ("GET", "/healthz"): api.healthz,
             ("GET", "/readyz"): api.readyz,
         }

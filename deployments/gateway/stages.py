@@ -22,8 +22,10 @@ class LightStages:
 
     @property
     def needed(self) -> bool:
-        """Whether some path of the configuration has light stages."""
-        return any((path.preprocess, path.retrieve, path.refine) != (NONE, NONE, NONE) for path in self._config.paths)
+        """Whether some path of the configuration has light stages, or a profile makes every question be embedded."""
+        return self._config.profile is not None or any(
+            (path.preprocess, path.retrieve, path.refine) != (NONE, NONE, NONE) for path in self._config.paths
+        )
 
     def open(self) -> Pipeline:
         """Load the pipeline now, which takes seconds. Raises ConfigurationError."""

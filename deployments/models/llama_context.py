@@ -35,6 +35,11 @@ class LlamaContext:
         self._chunk = FIRST_CHUNK_TOKENS
         self._largest = params.n_batch
 
+    def forget(self) -> None:
+        """Read the next prompt from its beginning, whatever it begins with."""
+        llama_cpp.llama_memory_clear(self._memory, True)
+        self._read.clear()
+
     def generate(self, prompt: Sequence[int], sampling: Sampling, stopped: Callable[[], bool]) -> Iterator[int]:
         """Yield tokens until one ends the text (it is yielded too), `sampling.max_tokens` have come, or `stopped()`.
 
@@ -90,8 +95,7 @@ class LlamaContext:
         code = llama_cpp.llama_decode(self._context, llama_cpp.llama_batch_get_one(array, len(tokens)))
         if code:
             read = len(self._read)
-            llama_cpp.llama_memory_clear(self._memory, True)
-            self._read.clear()
+            self.forget()
             raise RuntimeError(f"llama_decode returned {code} after {read} tokens")
         self._read.extend(tokens)
 

@@ -110,6 +110,8 @@ class LlamaCppEngine(Engine):
     def _generate(self, job: _Job, context: LlamaContext) -> Delta:
         """Put the text into the job's inbox as it comes, all but the last delta, which is returned."""
         prompt = self._prompt(job.request)
+        if job.request.fresh:
+            context.forget()
         text = TextStream(job.request.sampling.stop)
         count = 0
         finish_reason: FinishReason = "length"

@@ -89,7 +89,9 @@ class VllmEngine(Engine):
         params = _sampling_params(request.sampling, kind)
         account.begin()
         try:
-            tokens = {"type": "token", "prompt_token_ids": prompt}
+            tokens: dict[str, Any] = {"type": "token", "prompt_token_ids": prompt}
+            if request.fresh:
+                tokens["cache_salt"] = request.request_id  # cached blocks are shared within a salt only
             async with aclosing(self._llm.generate(tokens, params, request.request_id)) as outputs:
                 completion_tokens = 0
                 async for output in outputs:

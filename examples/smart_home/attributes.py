@@ -10,12 +10,10 @@ from random import Random
 
 from examples.smart_home import names
 
-_STEP = 10  # between values that are compared: nine numbers are put in order long before ninety are
-
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One stated property. `more` and `less` name the device with the larger and the smaller value."""
+    """One stated property."""
 
     key: str
     page: str  # the manual page that states it
@@ -26,12 +24,6 @@ class Attribute:
     low: int = 0
     high: int = 0
     pattern: str = ""  # instead of a number: 'pairing', 'part', 'phone', 'version'
-    more: tuple[str, ...] = ()
-    less: tuple[str, ...] = ()
-
-    @property
-    def comparable(self) -> bool:
-        return bool(self.more)
 
     def state(self, device: str, value: str) -> str:
         """The sentence of the manual that gives `value`; it is also the answer, so that a reader can quote it."""
@@ -41,7 +33,7 @@ class Attribute:
         """A value with its unit."""
         if self.pattern:
             return _PATTERNS[self.pattern](random)
-        return f"{random.randrange(self.low, self.high + 1, _STEP if self.comparable else 1)} {self.unit}"
+        return f"{random.randint(self.low, self.high)} {self.unit}"
 
 
 _PATTERNS: dict[str, Callable[[Random], str]] = {
@@ -56,13 +48,13 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         "weight", "dimensions",
         "The {d} weighs {v}.",
         ("How heavy is {d}?", "What does {d} weigh?", "What is the weight of {d}?", "How much does {d} weigh?"),
-        "weight", "kg", 10, 90, more=("heavier",), less=("lighter",),
+        "weight", "kg", 10, 99,
     ),
     Attribute(
         "height", "dimensions",
         "The {d} has a height of {v}.",
         ("How tall is {d}?", "What is the height of {d}?", "How high is {d}?"),
-        "height", "cm", 10, 90, more=("taller", "higher"), less=("lower",),
+        "height", "cm", 10, 99,
     ),
     Attribute(
         "cable", "dimensions",
@@ -74,19 +66,19 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         "power", "electrical",
         "The {d} draws {v} on average.",
         ("How much power does {d} draw?", "What is the power consumption of {d}?", "How many watts does {d} use?"),
-        "power consumption", "W", 10, 90, more=("more power-hungry",), less=("more frugal",),
+        "power consumption", "W", 10, 99,
     ),
     Attribute(
         "noise", "electrical",
         "The {d} makes a noise of {v}.",
         ("How loud is {d}?", "What is the noise level of {d}?", "How much noise does {d} make?"),
-        "noise level", "dB", 20, 80, more=("louder", "noisier"), less=("quieter",),
+        "noise level", "dB", 20, 79,
     ),
     Attribute(
         "start", "electrical",
         "The {d} is ready after {v}.",
         ("How long does {d} take to start?", "When is {d} ready?", "How quickly is {d} ready?"),
-        "start time", "seconds", 10, 90, more=("slower to start",), less=("quicker to start", "ready sooner"),
+        "start time", "seconds", 10, 99,
     ),
     Attribute(
         "pairing", "connection",
@@ -110,7 +102,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         "warranty", "service",
         "The {d} has a warranty of {v}.",
         ("How long is the warranty of {d}?", "For how long is {d} under warranty?", "What warranty does {d} have?"),
-        "warranty", "months", 10, 90, more=("covered longer by its warranty",), less=("sooner out of warranty",),
+        "warranty", "months", 12, 98,
     ),
     Attribute(
         "phone", "service",
@@ -129,7 +121,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         "cleaning", "care",
         "The {d} wants cleaning every {v}.",
         ("How often should I clean {d}?", "How often does {d} need cleaning?", "At what interval is {d} cleaned?"),
-        "cleaning interval", "days", 10, 90, more=("longer between cleanings",), less=("in need of cleaning more often",),
+        "cleaning interval", "days", 10, 99,
     ),
     Attribute(
         "clearance", "safety",

@@ -4,12 +4,11 @@ A reader's first need is the induction circuit (arXiv 2209.11895): a head that l
 later head that looks for what followed the present token before. Left to chance, small models spend
 millions of tokens before it appears. Here the layers start with it: layer 0 holds heads that look 1 and 2
 tokens back and heads that average the latest words, layers 1 and 3 match what was one or two back against
-the present and copy what they find. Numbers start in order of size along one direction, which a comparison reads.
+the present and copy what they find.
 Everything else starts as usual. Training is free to change all of it.
 """
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -27,12 +26,11 @@ _MATCH = 6.0  # gain of q and k in layer 1, where a match should win against hun
 _WRITE = 2.0  # of the heads of layer 0, against the embedding
 _COPY = 8.0  # of the heads of layer 1, so that what is copied outweighs the token itself
 _COPY_LATER = 2.0  # of the heads of the layers between, so that they do not yet copy on from what was copied
-_SIZE = 5.0  # length of the embeddings' part that says a number's size, at the largest; the rest has length 8
 _FINAL_SCALE = 0.16  # of the last norm: a copied token then starts with a logit near 10
 
 
-def initialise(model: Llama, seed: int, numbers: Mapping[int, int]) -> None:
-    """Fill `model` in place; `numbers` maps the tokens that are numbers from 0 to 99 to them."""
+def initialise(model: Llama, seed: int) -> None:
+    """Fill `model` in place."""
     random = torch.Generator().manual_seed(seed)
     shape = model.shape
     with torch.no_grad():
@@ -43,7 +41,6 @@ def initialise(model: Llama, seed: int, numbers: Mapping[int, int]) -> None:
             if name.endswith(("o_proj.weight", "down_proj.weight")):
                 parameter.mul_(0.2)
         model.embed_tokens.weight[:, 0] = _CONSTANT * _EMBEDDING_STD
-        _order(model.embed_tokens.weight, numbers, random)
         model.norm.weight.fill_(_FINAL_SCALE)
         _induction(model, random)
         for leave in model.leaves():
@@ -88,13 +85,6 @@ def _induction(model: Llama, random: torch.Generator) -> None:
     _match(model.blocks()[1].self_attn, content, written, (None, 0, None, 0), _COPY, shape, random)
     for layer in model.blocks()[3:-1]:  # layer 2 is left free to gather what is asked for
         _match(layer.self_attn, content, written, _ONE_OR_TWO_BACK, _COPY_LATER, shape, random)
-
-
-def _order(embedding: Tensor, numbers: Mapping[int, int], random: torch.Generator) -> None:
-    larger = F.normalize(torch.randn(embedding.shape[1], generator=random), dim=0)
-    larger[0] = 0.0
-    for token, number in numbers.items():
-        embedding[token] += _SIZE * (number - 50) / 50 * larger
 
 
 def _match(

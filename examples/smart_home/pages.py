@@ -5,7 +5,7 @@ from random import Random
 
 from examples.smart_home.attributes import ATTRIBUTES, PAGES
 from examples.smart_home.commands import ask_device
-from examples.smart_home.comparisons import COMPARABLE, compare
+from examples.smart_home.comparisons import compare
 from examples.smart_home.follow_ups import again, other_attribute, other_device, reverse
 from examples.smart_home.home import Device, Home
 from examples.smart_home.lookups import ask_attribute, ask_meaning, ask_reset
@@ -13,9 +13,7 @@ from examples.smart_home.query import Query
 from examples.smart_home.troubleshooting import ask_fault
 
 ALL_PAGES = ("registry", *PAGES, "reset", "codes", "remedies")
-# how often a lesson opens them: commands stand on one page only, comparisons need the same page of two devices
-_COMPARISONS = 3  # asked for each attribute of a pair of pages: they are the hardest questions, and few pages are pairs
-_SHARES = {"registry": 4, "dimensions": 4, "electrical": 6, "care": 2, "service": 2}
+_SHARES = {"registry": 4}  # how often a lesson opens them: commands stand on one page only
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +115,9 @@ def _faults(opened: list[Page], random: Random) -> list[Query]:
 
 def _comparisons(opened: list[Page], random: Random) -> list[Query]:
     queries = []
-    for attribute in COMPARABLE:
+    for attribute in ATTRIBUTES:
         devices = [page.device for page in opened if page.name == attribute.page]
-        for _ in range(_COMPARISONS if len(devices) >= 2 else 0):
+        if len(devices) >= 2:
             first, second = random.sample(devices, k=2)
-            if first.values[attribute.key] != second.values[attribute.key]:
-                queries.append(compare(first, second, attribute, random))
+            queries.append(compare(first, second, attribute, random))
     return queries

@@ -59,12 +59,6 @@ def corpus(homes: int = 1500) -> Iterator[str]:
             yield exercise.answer
 
 
-def numbers(tokenizer: Tokenizer) -> dict[int, int]:
-    """The tokens that are a number of one or two digits, with or without a space before it."""
-    words = ((text.removeprefix("Ġ"), token) for text, token in tokenizer.get_vocab().items())  # Ġ: GPT-2's mark for a space
-    return {token: int(word) for word, token in words if word.isdecimal()}
-
-
 def render(messages: Sequence[Message], generate: bool = True) -> str:
     """What the chat template makes of `messages`."""
     turns = "".join(f"<|{message['role']}|> {message['content'].strip()}{END}" for message in messages)

@@ -27,7 +27,7 @@ from examples.smart_home.muon import Muon
 from examples.smart_home.progress import Progress
 from examples.smart_home.rows import Batch, batches
 from examples.smart_home.team import Team
-from examples.smart_home.tokens import PAD, corpus, learn, numbers
+from examples.smart_home.tokens import PAD, corpus, learn
 
 _SAVE_EVERY_S = 120.0
 _MARK_EVERY = 10  # steps
@@ -94,7 +94,7 @@ class Run:
             self._resume()
 
     def _begin(self) -> None:
-        initialise(self.model, self.arguments.seed, numbers(self.tokenizer))
+        initialise(self.model, self.arguments.seed)
         if self.arguments.model == "cloud":
             edge = self.arguments.work / "edge.pt"
             if not edge.exists():

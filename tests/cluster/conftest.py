@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from cluster.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 EDGE, CLOUD = {"tier": "edge", "site": "home"}, {"tier": "cloud", "site": "cloud"}
@@ -36,14 +37,14 @@ def cluster() -> Iterator[TestCluster]:
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="isthmus-")  # short, since the path of a Unix socket holds 107 characters at most
-    nodes, http_port = Cluster(), free_port()
+    nodes, (http_port, ray_port) = Cluster(), free_ports(2)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Ray's own, about its coming versions
             nodes.add_node(
                 num_cpus=4,
                 labels=EDGE,
-                gcs_server_port=free_port(),
+                gcs_server_port=ray_port,
                 include_dashboard=False,
                 temp_dir=folder,
                 object_store_memory=OBJECT_STORE_BYTES,
@@ -57,10 +58,3 @@ def cluster() -> Iterator[TestCluster]:
         ray.shutdown()
         nodes.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

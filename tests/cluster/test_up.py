@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -19,6 +17,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from cluster.ports import free_ports
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -36,9 +36,7 @@ def isthmus(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def configuration(folder: Path, edge: str = "{engine: echo}") -> Path:
-    with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-        gateway, head, dashboard = (s.getsockname()[1] for s in taken)
+    gateway, head, dashboard = free_ports(3)
     file = folder / "isthmus.yaml"
     file.write_text(
         f"gateway: {{port: {gateway}}}\ncluster: {{port: {head}, dashboard_port: {dashboard}}}\n"
@@ -186,3 +184,25 @@ def test_ctrl_c_while_it_starts(tmp_path: Path) -> None:
     assert err.endswith("Stopped.\n")
     assert_gone(processes)
     assert not (file.parent / ".isthmus" / "cluster.json").exists()
+
+
+def test_down_after_a_kill(tmp_path: Path) -> None:
+    file = configuration(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cluster.cli", "up", "--config", str(file)], env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    while "home is ready" not in process.stderr.readline():
+        assert process.poll() is None
+    again = isthmus("up", "--config", file)
+    assert (again.returncode, again.stderr.count("is running already (process ")) == (2, 1)
+    processes = ours(file)
+    temporary = Path(json.loads((file.parent / ".isthmus" / "cluster.json").read_text())["temporary"])
+    assert temporary.is_dir()
+    process.kill()
+    process.communicate(timeout=60)
+    stopped = isthmus("down", "--config", file)
+    assert (stopped.returncode, stopped.stdout) == (0, "Stopped.\n")
+    assert_gone(processes)
+    assert not temporary.exists()
+    assert isthmus("down", "--config", file).returncode == 1

@@ -8,13 +8,20 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import httpx
+import numpy as np
 import openai
 import psutil
 import pytest
 import yaml
 
-from cluster.nodes.variables import free_ports
+from cluster.config import load
+from cluster.log import read_log
+from cluster.ports import free_ports
+from cluster.profile import PathRow, Table, write_table
+from policies.types import Profile
 
 KEY = "a-key-of-the-test"
 SETTINGS = {
@@ -33,7 +40,23 @@ SETTINGS = {
     },
     "default_path": "none/none/none/large",
     "fallback_path": "none/none/none/small",
+    "profile": "profile",
 }
+LAMPS = [f"Is the lamp in the {room} on?" for room in ("hall", "kitchen", "bedroom", "garage", "attic", "bathroom")]
+OTHERS = [f"Where is the {animal}?" for animal in ("cat", "dog", "bird", "mouse", "horse", "cow")]
+SECONDS = {"none/none/none/small": 0.2, "none/none/none/large": 1.0}
+
+
+def write_profile(folder: Path) -> None:
+    """The small model knows about lamps, the large one about the rest."""
+    cells = np.array([[1.0, 0.0]] * len(LAMPS) + [[0.0, 1.0]] * len(OTHERS))
+    queries, paths = (*LAMPS, *OTHERS), tuple(SECONDS)
+    seconds = np.tile(list(SECONDS.values()), (len(queries), 1))
+    profile = Profile(queries, queries, paths, cells, seconds, seconds / 1e4, seconds * 10)
+    rows = tuple(
+        PathRow(name, tier, generate=name.rpartition("/")[2]) for name, tier in zip(paths, ("edge", "cloud"), strict=True)
+    )
+    write_table(Table(profile, rows, ("",) * len(queries), ("",) * len(queries)), folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +65,14 @@ class Service:
 
     url: str
     pid: int
+    file: Path
+    """Its configuration."""
+
+    def ask(self, question: str) -> str:
+        """The id of the decision about a question."""
+        body = {"model": "auto", "messages": [{"role": "user", "content": question}]}
+        answer = httpx.post(f"{self.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {KEY}"}, timeout=60)
+        return answer.headers["x-isthmus-decision-id"]
 
     def replicas(self, deployment: str) -> list[psutil.Process]:
         """The processes of a deployment's replicas."""
@@ -58,6 +89,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     settings["gateway"]["port"] = port
     file = folder / "isthmus.yaml"
     file.write_text(yaml.safe_dump(settings))
+    write_profile(folder / "profile")
     command = [sys.executable, "-m", "cluster.cli", "up", "--config", str(file), "--timeout", "200", "--json"]
     variables = {**os.environ, "CONTRACT_KEYS": f"another,{KEY}", "RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
     log = folder / "up.log"
@@ -66,10 +98,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             assert up.stdout is not None
             told = up.stdout.read1().decode()
             assert told, f"'isthmus up' did not come up:\n{log.read_text()[-3000:]}"
-            yield Service(json.loads(told)["url"], up.pid)
+            service = Service(json.loads(told)["url"], up.pid, file)
+            yield service
+            last = service.ask("The last question.")
         finally:
             up.terminate()
             up.wait(60)
+    log = load(file).log
+    assert log is not None
+    assert log.url is not None
+    assert last in {row.decision_id for row in read_log(log.url)}, "an orderly stop lost an entry of the decision log"
 
 
 @pytest.fixture

@@ -39,9 +39,11 @@ def test_the_answer_tells_how_it_came_about(client: openai.OpenAI) -> None:
     assert told["link"].startswith("emulated")
     assert told["measured"]["latency_s"] > 0.002  # the link's round trip
     assert [stage["stage"] for stage in told["measured"]["stages"]] == ["generate"]
-    assert told["predicted"] is None
+    assert told["feasible"] is True
+    assert told["predicted"]["accuracy"] > 0.5
+    assert told["predicted"]["latency_s"] <= told["predicted"]["latency_p90_s"]
     kept = client.get(f"/decisions/{told['decision_id']}", cast_to=dict[str, object])
-    assert kept == told
+    assert kept.items() >= told.items()
 
 
 def test_a_pinned_path_answers_from_its_site(client: openai.OpenAI) -> None:

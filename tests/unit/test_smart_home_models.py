@@ -20,7 +20,7 @@ from examples.smart_home.lesson import lesson
 from examples.smart_home.model import Llama, Shape
 from examples.smart_home.recall import recall_tree
 from examples.smart_home.rows import batches, grow, one_batch
-from examples.smart_home.tokens import END, corpus, learn, numbers, render
+from examples.smart_home.tokens import END, corpus, learn, render
 
 DIALOGUE: list[Message] = prompts.answer(
     [{"role": "user", "content": "How heavy is the Velkor TX-417?"}],
@@ -37,7 +37,7 @@ def tokenizer() -> Tokenizer:
 def model(tokenizer: Tokenizer) -> Llama:
     shape = Shape(vocab=tokenizer.get_vocab_size(), width=64, layers=3, heads=2, hidden=96, exits=(1, 2))
     made = Llama(shape)
-    initialise(made, seed=1, numbers=numbers(tokenizer))
+    initialise(made, seed=1)
     return made.eval()
 
 
@@ -50,11 +50,6 @@ def test_any_text_survives_the_tokenizer(tokenizer: Tokenizer, text: str) -> Non
 def test_numbers_of_two_digits_are_one_token_and_none_has_more(tokenizer: Tokenizer) -> None:
     assert len(tokenizer.encode(" 48 kg").ids) == 2
     assert not any(sum(mark.isdigit() for mark in token) > 2 for token in tokenizer.get_vocab())
-
-
-def test_every_number_of_two_digits_is_known_by_size(tokenizer: Tokenizer) -> None:
-    sizes = numbers(tokenizer)
-    assert all(sizes[tokenizer.encode(f" {number} kg").ids[0]] == number for number in range(10, 100))
 
 
 def test_branches_are_the_prompts_that_serving_sends(tokenizer: Tokenizer) -> None:
@@ -86,7 +81,7 @@ def test_branches_do_not_see_each_other(model: Llama) -> None:
 
 def test_a_fresh_model_already_copies(tokenizer: Tokenizer) -> None:
     model = Llama(Shape(vocab=tokenizer.get_vocab_size(), layers=2))
-    initialise(model, seed=1, numbers=numbers(tokenizer))
+    initialise(model, seed=1)
     text = torch.randperm(model.shape.vocab)[:40].repeat(2)[None]
     positions, mask = torch.arange(80)[None], torch.ones(80, 80, dtype=torch.bool).tril()[None, None]
     with torch.no_grad():
@@ -96,7 +91,7 @@ def test_a_fresh_model_already_copies(tokenizer: Tokenizer) -> None:
 
 def test_more_layers_change_nothing_at_first(model: Llama) -> None:
     deeper = Llama(Shape(vocab=model.shape.vocab, width=64, layers=5, heads=2, hidden=96, exits=(3,)))
-    initialise(deeper, seed=2, numbers={})
+    initialise(deeper, seed=2)
     trained = {name: value for name, value in model.state_dict().items() if not name.startswith("exits.")}
     deepen(deeper, trained)
     batch = one_batch([recall_tree(model.shape.vocab, Random(1))], pad=0)

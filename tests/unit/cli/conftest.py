@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cluster.cli import app
+from cluster.ports import free_ports
 
 Isthmus = Callable[..., Any]
 
@@ -28,8 +28,5 @@ def isthmus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Isthmus:
 @pytest.fixture
 def ports() -> str:
     """The sections of a configuration with ports that are free."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    gateway, head, dashboard = (s.getsockname()[1] for s in sockets)
-    for s in sockets:
-        s.close()
+    gateway, head, dashboard = free_ports(3)
     return f"gateway: {{port: {gateway}}}\ncluster: {{port: {head}, dashboard_port: {dashboard}}}\n"

@@ -69,6 +69,22 @@ def test_a_cluster_to_join_that_is_not_there(blocked: Any, address: str) -> None
     assert list(found) == ["cluster.address"]
 
 
+def test_an_address_of_another_machine(blocked: Any) -> None:
+    found = blocked(f"{ECHO}gateway: {{host: 192.0.2.1, api_keys_env: PATH}}\n", with_ports=False)
+    assert found["gateway.port"].endswith("; give an address of this machine.")
+
+
+def test_a_gateway_on_another_machine_must_be_in_reach(blocked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        answers = socket.create_connection
+        monkeypatch.setattr(socket, "create_connection", lambda *_, **more: answers(other.getsockname(), **more))
+        joined = ECHO + "cluster: {address: '192.0.2.7:6379'}\n"
+        found = blocked(joined, with_ports=False)
+        assert list(found) == ["gateway.host"]
+        assert "out of reach from here; set gateway.host to 192.0.2.7" in found["gateway.host"]
+        assert blocked(joined + "gateway: {host: 0.0.0.0}\n", with_ports=False) == {}
+
+
 def test_missing_gguf(blocked: Any, tmp_path: Path) -> None:
     found = blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n")
     assert found["models.edge.path"] == f"there is no file {tmp_path}/a.gguf; put a GGUF file there or name another."
@@ -147,6 +163,39 @@ def test_index_that_is_not_up_to_date(isthmus: Isthmus, blocked: Any, tmp_path: 
     assert "1 of 2 files changed, 1 are not in it" in findings["documents"]["detail"]
 
 
+def test_a_document_that_cannot_be_opened(isthmus: Isthmus, blocked: Any, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("The lamp is in the hall.")
+    blocked(DOCUMENTS)
+    assert isthmus("index").exit_code == 0
+    (tmp_path / "docs" / "b.txt").symlink_to("/proc/self/mem")  # it exists, but reading it fails, for root too
+    assert blocked(DOCUMENTS) == {}
+    findings = {f["name"]: f for f in json.loads(isthmus("check", "--json").stdout)["findings"]}
+    assert findings["documents"]["level"] == "warning"
+    assert "0 of 2 files changed, 1 are not in it (new or unreadable), 0 are gone" in findings["documents"]["detail"]
+
+
+def test_missing_trace(blocked: Any, tmp_path: Path) -> None:
+    trace = ECHO + "cluster: {link: {trace: lte.log}}\n"
+    assert (
+        blocked(trace, with_ports=False)["cluster.link.trace"]
+        == f"{tmp_path}/lte.log cannot be read (No such file or directory)."
+    )
+    (tmp_path / "lte.log").write_text("0 x")
+    assert "is no bandwidth trace" in blocked(trace, with_ports=False)["cluster.link.trace"]
+    (tmp_path / "lte.log").write_text("0 10\n1 20\n")
+    assert "cluster.link.trace" not in blocked(trace, with_ports=False)
+
+
+@pytest.mark.parametrize(("key", "more"), [("encoder", ""), ("reranker", ", refine: [rerank, none]")])
+def test_missing_folder_of_an_encoder(blocked: Any, tmp_path: Path, key: str, more: str) -> None:
+    assert blocked(f"{ECHO}stages: {{{key}: some/name{more}}}\n") == {}
+    found = blocked(f"{ECHO}stages: {{{key}: ./model{more}}}\n")
+    assert found == {f"stages.{key}": f"there is no folder {tmp_path}/model; put the model there, or give a hub name."}
+    (tmp_path / "model").mkdir()
+    assert blocked(f"{ECHO}stages: {{{key}: ./model{more}}}\n") == {}
+
+
 def test_rerank_without_reranker(blocked: Any) -> None:
     assert "needs a cross-encoder" in blocked(DOCUMENTS.replace("]}", "], refine: [rerank]}", 1))["stages.reranker"]
 
@@ -165,3 +214,65 @@ def test_key_of_a_remote_model(blocked: Any, monkeypatch: pytest.MonkeyPatch) ->
 def test_keys_of_the_gateway(blocked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OUR_KEYS", raising=False)
     assert "gateway.api_keys_env" in blocked(ECHO + "gateway: {api_keys_env: OUR_KEYS}\n", with_ports=False)
+
+
+def profile_in(folder: Path, *names: str) -> None:
+    """A profile of the paths `names`."""
+    import numpy as np
+
+    from cluster.profile import PathRow, Table, write_table
+    from policies.types import Profile
+
+    cells = np.ones((2, len(names)))
+    rows = tuple(PathRow(name, "edge", *name.split("/")) for name in names)
+    write_table(Table(Profile(("1", "2"), ("a", "b"), names, *(cells,) * 4), rows, ("", ""), ("", "")), folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "level", "words"),
+    [
+        (("none/none/none/edge",), "ok", "2 queries, 1 of the configuration's 2 paths"),
+        (("none/none/none/edge", "none/none/none/gone"), "warning", "1 of its paths are not in the configuration"),
+        (("none/none/none/gone",), "blocked", "None of the profile's paths is in the configuration"),
+        ((), "blocked", "a profile is a folder with queries.parquet, outcomes.parquet and paths.csv"),
+    ],
+)
+def test_profile(isthmus: Isthmus, tmp_path: Path, ports: str, names: tuple[str, ...], level: str, words: str) -> None:
+    if names:
+        profile_in(tmp_path / "measured", *names)
+    (tmp_path / "isthmus.yaml").write_text(ECHO + ports + "profile: measured\n")
+    result = isthmus("check", "--json")
+    (found,) = [f for f in json.loads(result.stdout)["findings"] if f["name"] == "profile"]
+    assert found["level"] == level
+    assert words in found["detail"]
+    assert result.exit_code == (2 if level == "blocked" else 0)
+
+
+def test_up_refuses_a_bad_profile_in_one_sentence(isthmus: Isthmus, tmp_path: Path, ports: str) -> None:
+    profile_in(tmp_path / "measured", "none/none/none/edge")
+    (tmp_path / "measured/outcomes.parquet").write_bytes(b"not what it should be")
+    (tmp_path / "isthmus.yaml").write_text(ECHO + ports + "profile: measured\n")
+    result = isthmus("up")
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "profile: " in result.stderr
+    assert "outcomes.parquet cannot be read as Parquet" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("log", "level", "words"),
+    [
+        ("", "ok", "/.isthmus/log.db"),
+        ("log: {url: 'postgresql+psycopg://me:secret@host/db'}", "blocked", "needs the driver psycopg"),
+        ("log: {url: nonsense}", "blocked", "is not a database URL"),
+        ("log: {url: 'sqlite:///isthmus.yaml/log.db'}", "blocked", "cannot be written"),
+    ],
+)
+def test_log(isthmus: Isthmus, tmp_path: Path, ports: str, log: str, level: str, words: str) -> None:
+    (tmp_path / "isthmus.yaml").write_text(f"{ECHO}{ports}{log}\n")
+    result = isthmus("check", "--json")
+    (found,) = [f for f in json.loads(result.stdout)["findings"] if f["name"] == "log.url"]
+    assert found["level"] == level
+    assert words in found["detail"]
+    assert "secret" not in result.stdout
+    assert not (tmp_path / ".isthmus").exists()

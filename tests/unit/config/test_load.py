@@ -150,6 +150,35 @@ models:
         ("domain: a\ndomain: b\n" + ECHO, "isthmus.yaml, line 2: the key 'domain' is given twice."),
         ("- a\n- b", "isthmus.yaml: the file must hold keys and values, like 'domain: home'."),
         ("", "isthmus.yaml: models is missing: the language models by name."),
+        (ECHO + "domain: {{x}}", "isthmus.yaml, line 2: found unhashable key."),
+        (ECHO + "? [a, b]\n: c", "isthmus.yaml, line 2: found unhashable key."),
+        (ECHO + "gateway: {max_queued: 0}", "gateway.max_queued is 0; input should be greater than or equal to 1."),
+        ("models: {a: {engine: echo, replicas: 0}}", "models.a.replicas is 0; input should be greater than or equal to 1."),
+        ("models: {'a#b': {engine: echo}}", "models.a#b: the name of a model must not be empty nor hold #, @ or spaces."),
+        ("models: {a@b: {engine: echo}}", "models.a@b: the name of a model must not be empty nor hold #, @ or spaces."),
+        ("models: {a b: {engine: echo}}", "models.a b: the name of a model must not be empty nor hold #, @ or spaces."),
+        ("models: {auto: {engine: echo}}", "models.auto: no model can be called 'auto', by which a request leaves the choice"),
+        (
+            ECHO + "stages: {preprocess: [hyde]}",
+            "isthmus.yaml: stages: no path is left; add none to stages.preprocess and stages.refine, or an option to stages.",
+        ),
+        (ECHO + "stages: {refine: [mmr]}", "isthmus.yaml: stages: no path is left; "),
+        (ECHO + "stages: {retrieve: []}", "isthmus.yaml: stages: no path is left; "),
+        (
+            ECHO + "stages: {retrieve: [none, bm52@5]}",
+            "stages.retrieve[1]: there is no option 'bm52@5' (did you mean 'bm25'?); there are none, bm25@K, dense@K, hybrid@K.",
+        ),
+        (
+            ECHO + "stages: {retrieve: [bm25@x]}",
+            "stages.retrieve[0]: 'bm25@x' needs a positive number after the @, as in bm25@5.",
+        ),
+        (
+            ECHO + "stages: {retrieve: [bm25@0]}",
+            "stages.retrieve[0]: 'bm25@0' needs a positive number after the @, as in bm25@5.",
+        ),
+        (ECHO + "stages: {retrieve: [none@3]}", "stages.retrieve[0]: there is no option 'none@3'"),
+        (ECHO + "stages: {preprocess: [rewrte]}", "stages.preprocess[0]: there is no option 'rewrte' (did you mean 'rewrite'?)"),
+        (ECHO + "stages: {refine: [mmr@3]}", "stages.refine[0]: there is no option 'mmr@3' (did you mean 'mmr'?)"),
     ],
 )
 def test_one_sentence_for_a_mistake(tmp_path: Path, text: str, sentence: str) -> None:

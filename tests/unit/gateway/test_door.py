@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from cluster.config import Config, EchoModel, Gateway
+from cluster.log import DecisionLog, read_log
 from deployments.gateway.api import Api
 from deployments.gateway.door import Door
 from deployments.gateway.keys import Keys
@@ -46,13 +48,14 @@ class Service:
         missing: tuple[str, ...] = (),
         queue: int = 0,
         timeout_s: float = 30.0,
+        log: DecisionLog | None = None,
     ) -> None:
         config = Config(models={"small": EchoModel(engine="echo")}, gateway=Gateway(max_body_bytes=2000))
         self.metrics = FakeMetrics()
         self.replica = replica
         stages = LightStages(config)
         runner = Runner(config, [client_of(replica)], stages)
-        api = Api(config, runner, stages, self.metrics, lambda: list(missing))  # type: ignore[arg-type]
+        api = Api(config, runner, stages, self.metrics, lambda: list(missing), log)  # type: ignore[arg-type]
         self.seats = Seats("the gateway", seats, queue)
         self.door = Door(routes(api), keys or Keys(()), self.seats, self.metrics, timeout_s, _nothing, _nothing)  # type: ignore[arg-type]
 
@@ -84,7 +87,7 @@ async def test_an_answer_has_its_account_and_its_headers() -> None:
     assert response.headers["x-isthmus-decision-id"] == answer["isthmus"]["decision_id"]
     assert response.headers["x-isthmus-site"] == "home"
     found = await service.get(f"/v1/decisions/{answer['isthmus']['decision_id']}")
-    assert found.json() == answer["isthmus"]
+    assert found.json() == {**answer["isthmus"], "candidates": []}
     assert service.metrics.requests[0] == ("none/none/none/small", "home", 200)
 
 
@@ -248,3 +251,88 @@ async def test_nobody_waits_for_a_seat_beyond_the_time_limit() -> None:
     assert response.status_code == 504
     assert "waiting for the gateway" in response.json()["error"]["message"]
     assert (service.seats.taken, service.seats.waiting) == (1, 0)
+
+
+async def test_a_decision_can_be_had_without_running_it() -> None:
+    service = Service(FakeReplica())
+    told = (await service.post("/v1/route", json=HELLO)).json()
+    assert service.replica.requests == []
+    assert told["path"] == "none/none/none/small"
+    assert told["site"] == "home"
+    assert told["reason"] == "default path; the configuration names no profile"
+    assert (told["feasible"], told["predicted"], told["candidates"], told["fallbacks"]) == (True, None, [], [])
+    assert (await service.get(f"/v1/decisions/{told['decision_id']}")).json() == told
+
+
+@pytest.mark.parametrize("body", [{}, {**HELLO, "model": "nobody"}, {**HELLO, "slo": {"max_latency_s": -1}}, {"model": "auto"}])
+async def test_a_bad_body_is_refused_by_route_as_by_chat(body: dict[str, Any]) -> None:
+    service = Service(FakeReplica())
+    refused, as_chat = await service.post("/v1/route", json=body), await service.post(json=body)
+    assert 400 <= refused.status_code < 500
+    assert refused.json() == as_chat.json()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[DecisionLog]:
+    log = DecisionLog(f"sqlite:///{tmp_path}/log.db")
+    log.start()
+    yield log
+    log.close()
+
+
+async def test_answers_and_feedback_are_written(log: DecisionLog, tmp_path: Path) -> None:
+    service = Service(FakeReplica(), log=log)
+    plain = (await service.post(json=HELLO)).headers["x-isthmus-decision-id"]
+    await service.post(json={**HELLO, "stream": True})
+    failed = Service(FakeReplica(fault=ValueError("tired")), log=log)
+    assert (await failed.post(json=HELLO)).status_code == 502
+    for score in (0.25, 1, 0.75):
+        assert (await service.post("/v1/feedback", json={"decision_id": plain, "score": score})).json()["score"] == score
+    log.close()
+    written = list(read_log(f"sqlite:///{tmp_path}/log.db"))
+    assert [(row.query, row.path, row.cost_usd, row.energy_j) for row in written] == [
+        ("hello", "none/none/none/small", 0.5, 2.0)
+    ] * 2
+    assert [row.score for row in written if row.decision_id == plain] == [0.75]  # the latest word
+    assert [row.score for row in written if row.decision_id != plain] == [None]
+
+
+async def test_feedback_reaches_a_gateway_that_did_not_answer(log: DecisionLog, tmp_path: Path) -> None:
+    theirs = DecisionLog(f"sqlite:///{tmp_path}/log.db")
+    theirs.start()
+    first, second = Service(FakeReplica(), log=theirs), Service(FakeReplica(), log=log)
+    decision_id = (await first.post(json=HELLO)).headers["x-isthmus-decision-id"]
+    theirs.close()
+    assert (await second.post("/v1/feedback", json={"decision_id": decision_id, "score": 1})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"decision_id": "nothing", "score": 1}, 404, "x-isthmus-decision-id"),
+        ({"decision_id": "nothing", "score": 1.5}, 400, "'score'"),
+        ({"decision_id": "nothing", "score": -0.1}, 400, "'score'"),
+        ({"decision_id": "nothing", "score": "good"}, 400, "'score'"),
+        ({"decision_id": "nothing", "score": True}, 400, "'score'"),
+        ({"decision_id": "nothing"}, 400, "'score' is missing"),
+        ({"score": 1}, 400, "'decision_id' is missing"),
+        ({"decision_id": "", "score": 1}, 400, "'decision_id'"),
+        ({"decision_id": "nothing", "score": 1, "why": "nice"}, 400, "'why' is unknown"),
+    ],
+)
+async def test_bad_feedback_is_refused(log: DecisionLog, body: dict[str, Any], status: int, words: str) -> None:
+    refused = await Service(FakeReplica(), log=log).post("/v1/feedback", json=body)
+    assert refused.status_code == status
+    assert words in refused.json()["error"]["message"]
+
+
+async def test_feedback_on_what_was_not_run_is_refused(log: DecisionLog) -> None:
+    service = Service(FakeReplica(), log=log)
+    decision_id = (await service.post("/v1/route", json=HELLO)).json()["decision_id"]
+    assert (await service.post("/v1/feedback", json={"decision_id": decision_id, "score": 1})).status_code == 404
+
+
+async def test_feedback_without_a_log_is_refused() -> None:
+    refused = await Service(FakeReplica()).post("/v1/feedback", json={"decision_id": "x", "score": 1})
+    assert refused.status_code == 400
+    assert "log: null" in refused.json()["error"]["message"]

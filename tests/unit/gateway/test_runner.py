@@ -144,7 +144,7 @@ class FakeStages:
         report = StageReport(
             "preprocess", path.preprocess, "home", 0.1, cost_usd=rewritten.report.cost_usd, energy_source="measured"
         )
-        return Prompt(({"role": "user", "content": rewritten.text},), tuple(dialogue), (passage,), (report,))
+        return Prompt(({"role": "user", "content": rewritten.text},), tuple(dialogue), (passage,), (report,), 0.1)
 
 
 async def test_a_path_with_stages_asks_the_preprocess_model_and_names_its_sources() -> None:

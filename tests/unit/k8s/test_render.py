@@ -28,7 +28,7 @@ models:
 
 
 def manifests(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    config_map, service = yaml.safe_load_all(render(load(file), file.read_text(), IMAGE))
+    config_map, service = yaml.safe_load_all(render(load(file), file, IMAGE))
     return config_map, service
 
 
@@ -41,9 +41,7 @@ def two_edges(tmp_path: Path) -> Path:
 
 def test_the_shipped_manifest_is_rendered_from_the_example() -> None:
     shipped = (ROOT / "k8s" / "rayservice.yaml").read_text()
-    assert shipped == render(load(EXAMPLE), EXAMPLE.read_text(), IMAGE), (
-        "run: isthmus k8s render -c examples/smart_home --out k8s"
-    )
+    assert shipped == render(load(EXAMPLE), EXAMPLE, IMAGE), "run: isthmus k8s render -c examples/smart_home --out k8s"
 
 
 def test_the_configuration_travels_with_it(two_edges: Path, tmp_path: Path) -> None:
@@ -51,6 +49,17 @@ def test_the_configuration_travels_with_it(two_edges: Path, tmp_path: Path) -> N
     copy = tmp_path / "copy.yaml"
     copy.write_text(config_map["data"]["isthmus.yaml"])
     assert load(copy) == load(two_edges)
+
+
+def test_an_emulated_link_stays_at_home(two_edges: Path, tmp_path: Path) -> None:
+    without = load(two_edges)
+    two_edges.write_text(TWO_EDGES.replace("cluster:\n", "cluster:\n  link: {rtt_s: 0.04, mbps: 100}  # emulated\n"))
+    assert load(two_edges).cluster.link is not None
+    config_map, _ = manifests(two_edges)
+    assert "emulated" not in config_map["data"]["isthmus.yaml"]
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(config_map["data"]["isthmus.yaml"])
+    assert load(copy) == without
 
 
 def test_a_worker_group_for_each_site(two_edges: Path) -> None:

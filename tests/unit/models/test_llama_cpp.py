@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -66,6 +67,23 @@ async def test_nothing_of_a_stop_string_is_seen(engine: LlamaCppEngine):
     answer = await engine.complete(ask(stop=(stop,)))
     assert (answer.text, answer.finish_reason) == (whole[: whole.index(stop)], "stop")
     assert answer.report.completion_tokens < 40
+
+
+async def test_only_a_fresh_request_reads_what_was_read_before(engine: LlamaCppEngine, monkeypatch: pytest.MonkeyPatch):
+    read: list[int] = []
+    decode = LlamaContext._decode
+
+    def counted(self: LlamaContext, tokens: list[int]) -> None:
+        read.append(len(tokens))
+        decode(self, tokens)
+
+    monkeypatch.setattr(LlamaContext, "_decode", counted)
+    totals = []
+    for request in (ask(1), ask(1), replace(ask(1), fresh=True)):
+        prompt = (await engine.complete(request)).report.prompt_tokens
+        totals.append(sum(read))
+        read.clear()
+    assert totals == [prompt, 1, prompt]
 
 
 async def test_a_seed_repeats_a_random_answer(engine: LlamaCppEngine):

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -73,6 +74,10 @@ class TestEngine:
     async def test_many_at_once_get_what_one_gets(self, engine: VllmEngine):
         answers = await asyncio.gather(*(engine.complete(ask(f"e{i}")) for i in range(8)))
         assert len({answer.text for answer in answers}) == 1
+
+    async def test_a_fresh_request_gets_the_same_answer(self, engine: VllmEngine):
+        fresh = await engine.complete(replace(ask("fresh"), fresh=True))
+        assert fresh.text == (await engine.complete(ask("not-fresh"))).text != ""
 
     async def test_nothing_of_a_stop_string_is_seen(self, engine: VllmEngine):
         whole = (await engine.complete(ask("f"))).text

@@ -37,6 +37,20 @@ def test_another_process_with_the_same_pid_is_not_it(file: Path, tmp_path: Path)
     assert state.last(file) == killed
 
 
+def test_one_holder_at_a_time(file: Path, tmp_path: Path) -> None:
+    with state.alone(file):
+        with (
+            pytest.raises(ConfigurationError, match=r"Another 'isthmus up' or 'isthmus down' of .* has just begun"),
+            state.alone(file),
+        ):
+            pass
+        state.write(state.folder_of(file), mine(tmp_path))
+        with pytest.raises(ConfigurationError, match=f"is running already \\(process {os.getpid()}, "), state.alone(file):
+            pass
+    with state.alone(file):
+        pass
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 1}'])
 def test_a_broken_file_is_no_cluster(file: Path, content: str) -> None:
     (state.folder_of(file) / "cluster.json").write_text(content)

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from cluster.config import Config
+from cluster.haproxy import METRICS_PORT as METRICS
+from cluster.haproxy import STATS_PORT as STATS
 from cluster.nodes.variables import local_variables, token_file
+from policies.errors import ConfigurationError
 
 
 def variables(tmp_path: Path, host: str = "127.0.0.1") -> dict[str, str]:
@@ -19,6 +22,7 @@ def variables(tmp_path: Path, host: str = "127.0.0.1") -> dict[str, str]:
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("ISTHMUS_", "RAY_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_BINARY_PATH", "/bin/true")  # what our wrapper hands the configuration to
 
 
 def test_the_fast_way_in_is_on(tmp_path: Path) -> None:
@@ -48,20 +52,40 @@ def test_what_the_user_has_set_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert made["RAY_TMPDIR"] == str(tmp_path)
 
 
-def test_haproxy_listens_where_the_gateway_shall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_SERVE_HAPROXY_BINARY_PATH", "/bin/true")
+def test_haproxy_listens_where_the_gateway_shall(tmp_path: Path) -> None:
     made = variables(tmp_path, host="10.0.0.7")
-    file = tmp_path / "haproxy.cfg"
-    file.write_text(
-        f"frontend prometheus\n    bind :{made['RAY_SERVE_HAPROXY_METRICS_PORT']}\n    mode http\n"
-        "frontend http_frontend\n    bind 127.0.0.1:8000\nbackend one\n    server a 127.0.0.1:30000\n"
-        f"listen stats\n  bind *:{made['RAY_SERVE_HAPROXY_STATS_PORT']}\n"
-    )
-    subprocess.run([made["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", str(file)], check=True)
-    lines = [line.strip() for line in file.read_text().splitlines() if "bind" in line or "server" in line]
-    assert lines == [
-        f"bind 127.0.0.1:{made['RAY_SERVE_HAPROXY_METRICS_PORT']}",
+    metrics, stats = made[METRICS], made[STATS]
+    assert haproxy_lines(made, metrics, stats, tmp_path) == [
+        f"bind 127.0.0.1:{metrics}",
         "bind 10.0.0.7:8000",
         "server a 127.0.0.1:30000",
-        f"bind 127.0.0.1:{made['RAY_SERVE_HAPROXY_STATS_PORT']}",
+        f"bind 127.0.0.1:{stats}",
     ]
+
+
+def test_ports_that_the_user_has_set_are_closed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(METRICS, "9101")
+    monkeypatch.setenv(STATS, "8404")
+    made = variables(tmp_path)
+    assert METRICS not in made
+    lines = haproxy_lines(made, "9101", "8404", tmp_path)
+    assert (lines[0], lines[-1]) == ("bind 127.0.0.1:9101", "bind 127.0.0.1:8404")
+
+
+@pytest.mark.parametrize("text", ["", "http"])
+def test_a_port_that_is_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(STATS, text)
+    with pytest.raises(ConfigurationError, match=f"{STATS} is '{text}'; give the number of a port"):
+        variables(tmp_path)
+
+
+def haproxy_lines(made: dict[str, str], metrics: str, stats: str, folder: Path) -> list[str]:
+    """Where HAProxy listens and sends to, after our wrapper has had a configuration as Serve writes it."""
+    file = folder / "haproxy.cfg"
+    file.write_text(
+        f"frontend prometheus\n    bind :{metrics}\n    mode http\n"
+        "frontend http_frontend\n    bind 127.0.0.1:8000\nbackend one\n    server a 127.0.0.1:30000\n"
+        f"listen stats\n  bind *:{stats}\n"
+    )
+    subprocess.run([made["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", str(file)], check=True)
+    return [line.strip() for line in file.read_text().splitlines() if "bind" in line or "server" in line]

@@ -48,6 +48,18 @@ def test_a_query_like_none_in_the_profile_is_unfamiliar() -> None:
     np.testing.assert_allclose(strange.accuracy, predictor.accuracy.means, rtol=1e-5)
 
 
+def test_a_query_beside_the_axes_of_the_profile_is_unfamiliar() -> None:
+    rng = np.random.default_rng(1)
+    vectors = np.zeros((30, 64))
+    vectors[:, :4] = rng.normal(size=(30, 4))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    texts, none = tuple(map(str, range(30))), np.full((30, 4), np.nan)
+    profile = Profile(texts, texts, ("a", "b", "c", "d"), rng.random((30, 4)), none, none, none)
+    forecaster = Forecaster(fit_predictor(profile, vectors, OPTIONS))
+    assert forecaster.forecast(vectors[5].astype(np.float32), "5").familiar
+    assert not forecaster.forecast(np.eye(64, dtype=np.float32)[40], "5").familiar
+
+
 def test_a_path_without_measurements_borrows_from_those_with_its_options() -> None:
     rng = np.random.default_rng(0)
     vectors = np.eye(40)

@@ -11,7 +11,9 @@ from cluster.index import build_index, open_index
 from deployments import prompts
 from deployments.messages import Completion, StageReport
 from deployments.pipeline import Pipeline
+from deployments.preprocess import PREPROCESSORS
 from deployments.prompts import Message
+from deployments.registry import split_option
 from policies.errors import ConfigurationError
 from policies.types import Path
 
@@ -157,20 +159,18 @@ async def test_a_path_that_is_not_configured_names_the_key(pipeline: Pipeline) -
         await pipeline.prepare(Path("none", "dense@9", "none", "edge"), DIALOGUE, ask)
 
 
-@pytest.mark.parametrize(
-    ("stages", "sentence"),
-    [
-        (Stages(preprocess=("rewite",)), "preprocess has no option 'rewite' .did you mean 'rewrite'"),
-        (Stages(retrieve=("bm52@5",)), "retrieve has no option 'bm52' .did you mean 'bm25'"),
-        (Stages(retrieve=("bm25@0",)), "'bm25@0': write a positive number after the @"),
-        (Stages(retrieve=("bm25",), refine=("mrr",)), "refine has no option 'mrr' .did you mean 'mmr'"),
-        (Stages(retrieve=("bm25",), refine=("rerank",)), "stages.reranker is empty"),
-    ],
-)
-def test_a_wrong_option_is_found_at_the_start(stages: Stages, sentence: str, documents: Documents, encoder: Encoder) -> None:
+def test_a_missing_reranker_is_found_at_the_start(documents: Documents, encoder: Encoder) -> None:
     build_index(documents, encoder)
-    with pytest.raises(ConfigurationError, match=sentence):
+    stages = Stages(retrieve=("bm25",), refine=("rerank",))
+    with pytest.raises(ConfigurationError, match=r"stages\.reranker is empty"):
         Pipeline(config(stages, documents), open_index(documents.index, encoder), encoder)
+
+
+def test_an_option_that_no_stage_has() -> None:
+    with pytest.raises(ConfigurationError, match=r"preprocess has no option 'rewite' .did you mean 'rewrite'"):
+        PREPROCESSORS["rewite"]
+    with pytest.raises(ConfigurationError, match="'bm25@0': write a positive number after the @"):
+        split_option("bm25@0")
 
 
 def test_retrieval_without_documents_is_refused(encoder: Encoder) -> None:

@@ -1,0 +1,197 @@
+"""How little has to be measured, replayed on measurements of others: `python -m benchmarks.exploration [--json]`.
+
+Two questions. With a tenth of the cells of a training table measured, how much of what Isthmus reaches with all of them does it
+still reach on questions not learnt from? And how many of the measured configurations of a retrieval pipeline must be tried
+until one within 0.5 % of the best is found?
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table as Grid
+
+from benchmarks.routing import LEARNT, OBJECTIVES, embed
+from cluster.emulator.run import CLUSTERS
+from cluster.evaluate import evaluate
+from cluster.profile import Table, read_table
+from policies.clusters import cluster
+from policies.explore import ROUNDS, Cell, Exploration, Found
+from policies.forecast import Axis
+from policies.frontier import mean_height
+from policies.search import next_path
+
+FloatArray = npt.NDArray[np.float64]
+Choose = Callable[[Table, FloatArray, Axis, int, np.random.Generator], Sequence[Cell]]
+STAGES = slice(5, 15)  # the columns of the ten stages in ragsmith's table
+NEAR = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What is reached with part of the cells over what is reached with all, medians over the seeds: the accuracy of the policy
+    that looks at accuracy alone, and the mean height of its frontier from the cheapest to the best single path."""
+
+    table: str
+    way: str
+    cells: float
+    accuracy: float
+    height: float
+
+
+def explored(table: Table, vectors: FloatArray, objective: Axis, budget: int, rng: np.random.Generator) -> Sequence[Cell]:
+    """As the Emulator does it."""
+    profile = table.profile
+    options = [row.options for row in table.paths]
+    exploration = Exploration(vectors, cluster(vectors, CLUSTERS, rng), options, budget, rng)
+    cells, seen = list(exploration.trial()), np.full(profile.accuracy.shape, np.nan)
+    for left in range(ROUNDS, 0, -1):
+        if cells:
+            seen[tuple(np.array(cells).T)] = 0.0
+        found = Found(profile.accuracy + seen, (getattr(profile, objective) + seen)[None])
+        cells += [cell for cell in exploration.round(found, left) if np.isnan(seen[cell])]
+    return cells[: exploration.budget]
+
+
+def random_cells(table: Table, vectors: FloatArray, objective: Axis, budget: int, rng: np.random.Generator) -> Sequence[Cell]:
+    """Any cells."""
+    queries, paths = table.profile.accuracy.shape
+    chosen = rng.choice(queries * paths, size=max(budget, queries), replace=False)
+    return [divmod(int(cell), paths) for cell in chosen]
+
+
+def uniform(table: Table, vectors: FloatArray, objective: Axis, budget: int, rng: np.random.Generator) -> Sequence[Cell]:
+    """As many paths for each query, any paths."""
+    queries, paths = table.profile.accuracy.shape
+    each, more = divmod(max(budget, queries), queries)
+    order = rng.permutation(queries)
+    return [
+        (int(query), int(path)) for place, query in enumerate(order) for path in rng.permutation(paths)[: each + (place < more)]
+    ]
+
+
+WAYS: dict[str, Choose] = {"explored": explored, "random cells": random_cells, "per query": uniform}
+
+
+def shares(
+    name: str, table: Table, vectors: FloatArray, budget: float, seeds: Sequence[int], tick: Callable[[], None]
+) -> list[Share]:
+    """One row for each way to choose the cells."""
+    objective, rows = OBJECTIVES[name], {way: list[tuple[float, float, float]]() for way in WAYS}
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(vectors))
+        train, test = np.sort(order[: int(LEARNT * len(order))]), np.sort(order[int(LEARNT * len(order)) :])
+        learnt, unseen = table.rows(train.tolist()), table.rows(test.tolist())
+        whole = _reached(evaluate(learnt, unseen, objective, vectors[train], vectors[test]))
+        cells = learnt.profile.accuracy.size
+        for way, choose in WAYS.items():
+            chosen = choose(learnt, vectors[train], objective, round(budget * cells), rng)
+            result = evaluate(_only(learnt, chosen), unseen, objective, vectors[train], vectors[test])
+            accuracy, height = _reached(result, whole)[:2]
+            rows[way].append((len(chosen) / cells, accuracy / whole[0], height / whole[1]))
+            tick()
+    return [Share(name, way, *(float(value) for value in np.median(each, axis=0))) for way, each in rows.items()]
+
+
+Reached = tuple[float, float, float, float]
+
+
+def _reached(result: dict[str, Any], whole: Reached | None = None) -> Reached:
+    """Accuracy, mean height, and the objectives between which that is taken: those of `whole`, if given."""
+    policies = result["policies"]
+    ends = whole[2:] if whole else (policies["cheapest"]["objective"], policies["best_single"]["objective"])
+    ours = policies["isthmus"]
+    return ours["accuracy"], mean_height(np.array(ours["frontier"]), *ends), *ends
+
+
+def _only(table: Table, cells: Sequence[Cell]) -> Table:
+    """The table as if nothing but `cells` had been measured."""
+    seen = np.full(table.profile.accuracy.shape, np.nan)
+    seen[tuple(np.array(cells).T)] = 0.0
+    measures = ("accuracy", "latency_s", "cost_usd", "energy_j")
+    return replace(table, profile=replace(table.profile, **{name: getattr(table.profile, name) + seen for name in measures}))
+
+
+def evaluations(file: Path, seeds: Sequence[int]) -> dict[str, dict[str, float]]:
+    """For each domain, the median, the worst and the random number of configurations tried until one is near the best."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        header, *rows = csv.reader(lines)
+    overall, found = header.index("overall"), {}
+    for domain in sorted({row[0] for row in rows}):
+        measured: dict[tuple[str, ...], list[float]] = {}
+        for row in rows:
+            if row[0] == domain:
+                measured.setdefault(tuple(row[STAGES]), []).append(float(row[overall]))
+        options, scores = list(measured), np.array([np.mean(each) for each in measured.values()])
+        near = scores >= scores.max() * (1 - NEAR)
+        needed = [_needed(options, scores, near, seed) for seed in seeds]
+        by_chance = (len(scores) + 1) / (near.sum() + 1)
+        found[domain] = {
+            "configurations": len(scores),
+            "median": float(np.median(needed)),
+            "most": max(needed),
+            "random": by_chance,
+        }
+    return found
+
+
+def _needed(options: Sequence[tuple[str, ...]], scores: FloatArray, near: npt.NDArray[np.bool_], seed: int) -> int:
+    rng, tried = np.random.default_rng(seed), list[int]()
+    while not tried or not near[tried[-1]]:
+        tried.append(next_path(options, tried, scores[tried].tolist(), rng))
+    return len(tried)
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder with outcomes/ and rag/.", envvar="ISTHMUS_DATA")] = Path("../shared/data"),
+    cache: Annotated[Path, typer.Option(help="Folder for the vectors.")] = Path(".isthmus/vectors"),
+    table: Annotated[list[str] | None, typer.Option(help="Only these tables.")] = None,
+    budget: Annotated[float, typer.Option(help="Share of the cells.")] = 0.1,
+    seeds: Annotated[int, typer.Option(help="Splits of each table.")] = 20,
+    searches: Annotated[int, typer.Option(help="Searches in each domain.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    names = list(OBJECTIVES) if table is None else table
+    rows: list[Share] = []
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("replaying", total=len(names) * seeds * len(WAYS))
+        for name in names:
+            measured = read_table(data / "outcomes" / name)
+            vectors = embed(name, measured, cache)
+            rows += shares(name, measured, vectors, budget, range(seeds), lambda: progress.advance(task))
+    found = evaluations(data / "rag" / "ragsmith" / "paths.csv", range(searches)) if searches else {}
+    if as_json:
+        print(json.dumps({"shares": [asdict(row) for row in rows], "search": found}, indent=2))
+        return
+    console = Console(width=int(os.environ.get("COLUMNS", "120")))
+    console.print(_grid(rows))
+    grid = Grid("domain", "configurations", "median evaluations", "most", "random", title="Until within 0.5 % of the best")
+    for domain, each in found.items():
+        grid.add_row(
+            domain, *(f"{value:g}" for value in (each["configurations"], each["median"], each["most"])), f"{each['random']:.0f}"
+        )
+    if found:
+        console.print(grid)
+
+
+def _grid(rows: Sequence[Share]) -> Grid:
+    grid = Grid("table", "cells chosen", "share of cells", "accuracy kept", "height kept", title="Against all cells measured")
+    for row in rows:
+        grid.add_row(row.table, row.way, f"{row.cells:.3f}", f"{row.accuracy:.4f}", f"{row.height:.4f}")
+    return grid
+
+
+if __name__ == "__main__":
+    typer.run(main)

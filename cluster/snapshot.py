@@ -1,0 +1,84 @@
+"""What a gateway decides by: a profile, learnt from. The one place where a profile becomes a forecaster and a selector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from cluster.config import Config
+from cluster.profile import Table, read_table
+from policies.errors import ConfigurationError
+from policies.forecast import Forecast
+from policies.predict import fit_predictor
+from policies.runtime import Forecaster
+from policies.select import Preference, Selector
+from policies.types import Decision, Path, Slo
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+PREFERENCE = Preference("latency_s", band=0.01)
+"""One hundredth of accuracy is within the noise of a profile of hundreds of queries; the quicker path wins there."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """Immutable, so that a new one takes its place at any moment. Arrays are in the order of `paths`, `places` its inverse.
+
+    `calls` of shape (models, paths) counts how often a path asks each of `models`.
+    """
+
+    paths: tuple[Path, ...]
+    places: Mapping[Path, int]
+    on_edge: BoolArray
+    models: tuple[str, ...]
+    calls: FloatArray
+    queries: int
+    forecaster: Forecaster
+    selector: Selector
+
+    def forecast(self, question: str, vector: npt.NDArray[np.float32]) -> Forecast:
+        """What to expect of every path for `question`, whose unit vector is `vector`, on an idle system."""
+        return self.forecaster.forecast(vector, question)
+
+    def select(self, forecast: Forecast, slo: Slo) -> Decision:
+        """The best path within `slo`, else what it wants then. Raises InfeasibleSlo and InvalidRequest."""
+        return self.selector.select(forecast, slo, PREFERENCE)
+
+    def select_among(self, places: npt.NDArray[np.intp], forecast: Forecast, slo: Slo) -> Decision:
+        """The same, of the paths at `places` only."""
+        columns = {field.name: getattr(forecast, field.name)[places] for field in fields(forecast) if field.name != "familiar"}
+        return _narrowed(self, tuple(places.tolist())).select(replace(forecast, **columns), slo, PREFERENCE)
+
+
+def read_profile(config: Config) -> Table:
+    """The configured profile, without the paths that the configuration no longer has. Raises ConfigurationError."""
+    if config.profile is None:
+        raise ConfigurationError("The configuration names no profile; give the folder of one under 'profile'.")
+    return read_table(config.profile).only({path.name for path in config.paths})
+
+
+def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapshot:
+    """Learn from `table`, whose queries have the unit `vectors`, shape (queries, width). Takes seconds."""
+    exact = np.asarray(vectors, dtype=np.float64)
+    forecaster = Forecaster(fit_predictor(table.profile, exact, [row.options for row in table.paths]))
+    paths = tuple(Path.parse(row.name) for row in table.paths)
+    on_edge = np.array([config.stays_on_edge(path) for path in paths])
+    models = tuple(config.models)
+    calls = _calls(models, [config.models_of(path) for path in paths])
+    places = {path: place for place, path in enumerate(paths)}
+    return Snapshot(paths, places, on_edge, models, calls, len(table.profile.queries), forecaster, Selector(paths, on_edge))
+
+
+@lru_cache(maxsize=8)
+def _narrowed(snapshot: Snapshot, places: tuple[int, ...]) -> Selector:
+    """Remembered, since a server that is away stays so for many requests."""
+    return Selector([snapshot.paths[place] for place in places], snapshot.on_edge[list(places)])
+
+
+def _calls(models: Sequence[str], asked: Sequence[tuple[str, ...]]) -> FloatArray:
+    return np.array([[float(names.count(model)) for names in asked] for model in models])

@@ -1,0 +1,127 @@
+"""Chooses the path of a request: the one it names, or for `auto` the best by the snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cluster.config import Config
+from cluster.snapshot import Snapshot
+from deployments.gateway.case import Case
+from deployments.gateway.catalogue import AUTO, Catalogue
+from deployments.gateway.client import ModelClient
+from deployments.gateway.deadline import Deadline
+from deployments.gateway.dialogues import Dialogues, Thread, asked
+from deployments.gateway.situation import Situation
+from deployments.gateway.stages import LightStages
+from deployments.prompts import Message
+from policies.errors import DeadlineExceeded
+from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A decision, and what it rested on if it was made by a snapshot."""
+
+    decision: Decision
+    case: Case | None = None
+    thread: Thread | None = None
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """Every path that was weighed, and what came of it; none where nothing was."""
+        return self.case.candidates(self.decision.path, tuple(self.decision.fallbacks)) if self.case else []
+
+
+class Chooser:
+    """Decides in this process. A new `snapshot` counts for the requests that come after it."""
+
+    def __init__(
+        self, config: Config, catalogue: Catalogue, stages: LightStages, clients: Mapping[str, Sequence[ModelClient]]
+    ) -> None:
+        """`clients` are each model's servers, in the order in which they are asked."""
+        self._config = config
+        self._default, self._last = config.default, config.fallback  # the configuration makes all paths to tell them
+        self._catalogue = catalogue
+        self._stages = stages
+        self._clients = clients
+        self._dialogues = Dialogues()
+        self.snapshot: Snapshot | None = None
+        self.without = "the configuration names no profile" if config.profile is None else "the profile is being read"
+        """Why there is no snapshot."""
+
+    async def choose(self, model: str, slo: Slo, messages: tuple[Message, ...], deadline: Deadline) -> Choice:
+        """The path for a dialogue. Raises UnknownModel, InfeasibleSlo and DeadlineExceeded."""
+        if model != AUTO:
+            return Choice(self._catalogue.decide(model, slo))
+        why_not = self._why_default(messages)
+        snapshot = self.snapshot
+        if snapshot is None or why_not is not None:
+            decision = self._catalogue.decide(AUTO, slo)
+            return Choice(replace(decision, reason=f"{decision.reason}; {why_not}"))
+        # The question alone: so the profile's queries were embedded, and retrieval needs the same vector. What came before
+        # it speaks through the path that the dialogue is on.
+        question = asked(messages)
+        try:
+            async with asyncio.timeout_at(deadline.at):
+                vector = await (await self._stages.get()).embed_one(question)
+        except TimeoutError:
+            raise DeadlineExceeded(deadline.limit_s, "the choice of a path") from None
+        elapsed_s = asyncio.get_running_loop().time() - deadline.arrived_at
+        case = Case(snapshot, question, vector, slo, Situation.of(self._clients, elapsed_s))
+        thread = Thread(messages)
+        return Choice(self.decide(case, thread), case, thread)
+
+    def decide(self, case: Case, thread: Thread) -> Decision:
+        """The path for a question of the dialogue `thread`. Raises InfeasibleSlo when its limits want that."""
+        forecast = case.forecast()
+        decision = case.decide(forecast)
+        stay = self._dialogues.path_of(thread)
+        if stay is not None and case.keeps(stay, decision):
+            decision = _instead(decision, stay, "the dialogue stays on its path, which keeps the limits")
+        elif stay is not None and stay != decision.path:
+            decision = replace(decision, reason=f"{decision.reason}; the dialogue had to leave {stay.name}")
+        elif not forecast.familiar:
+            default = self._default
+            safe = case.keeps(default, decision)
+            reason = (
+                "unlike every profiled query, so the default path" if safe else f"{decision.reason}; unlike every profiled query"
+            )
+            decision = _instead(decision, default if safe else decision.path, reason)
+        return replace(decision, fallbacks=self._fallbacks(case, decision), predicted=case.predicted(decision.path, forecast))
+
+    def answered(self, choice: Choice, text: str, path: Path) -> None:
+        """The dialogue goes on from an answer by `path`."""
+        if choice.thread is not None:
+            self._dialogues.keep(choice.thread, text, path)
+
+    def site(self, path: Path) -> str | None:
+        """Where `path` would be answered now."""
+        servers = self._clients.get(path.generate, ())
+        return next((client.server.site for client in servers if client.refusal is None), None)
+
+    def _why_default(self, messages: Sequence[Message]) -> str | None:
+        if self.snapshot is None:
+            return self.without
+        return None if messages[-1]["role"] == "user" else "the last message is no question"
+
+    def _fallbacks(self, case: Case, decision: Decision) -> tuple[Path, ...]:
+        """Each with another model than those before, whose server may be what failed; at last the edge alone."""
+        others: dict[str, Path] = {}
+        for path in decision.fallbacks:
+            if path.generate != decision.path.generate:
+                others.setdefault(path.generate, path)
+        known = (decision.path, *others.values())
+        last = self._last
+        if last is None or any(path.generate == last.generate and self._config.stays_on_edge(path) for path in known):
+            return known[1:]
+        strict = case.slo.on_infeasible is OnInfeasible.REJECT and not case.keeps(last, decision)
+        private = case.slo.privacy is Privacy.EDGE and not self._config.stays_on_edge(last)
+        return known[1:] if strict or private else (*known[1:], last)
+
+
+def _instead(decision: Decision, path: Path, reason: str) -> Decision:
+    """`path` instead of the decided one, which becomes the first to fall back on."""
+    others = tuple(other for other in (decision.path, *decision.fallbacks) if other != path)
+    return replace(decision, path=path, reason=reason, fallbacks=others)

@@ -1,0 +1,75 @@
+"""The endpoints about decisions: what would be decided, what was, and how good the answer turned out to be."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import Any
+
+from starlette.responses import Response
+
+from cluster.config import Config
+from cluster.log import DecisionLog, Feedback
+from deployments.gateway import replies
+from deployments.gateway.body import receive
+from deployments.gateway.case import shown
+from deployments.gateway.chooser import Choice, Chooser
+from deployments.gateway.deadline import Deadline
+from deployments.gateway.decisions import Decisions
+from deployments.gateway.requests import ChatBody, FeedbackBody
+from deployments.gateway.slo import read_slo
+from deployments.gateway.visit import Visit
+from policies.errors import InvalidRequest, NotFound
+
+
+class Deciding:
+    """`/v1/route`, `/v1/decisions/` and `/v1/feedback`."""
+
+    def __init__(self, config: Config, chooser: Chooser, decisions: Decisions, log: DecisionLog | None) -> None:
+        self._config = config
+        self._chooser = chooser
+        self._decisions = decisions
+        self._log = log
+
+    async def route(self, visit: Visit) -> Response:
+        """Decide as for a chat completion, and answer with the decision instead of running it."""
+        body = await receive(visit.receive, visit.arrived_at, self._config.gateway, ChatBody)
+        slo = read_slo(body.slo, visit.headers.items())
+        deadline = Deadline.of(slo, visit.arrived_at, self._config.gateway.timeout_s)
+        choice = await self._chooser.choose(body.model, slo, body.dialogue, deadline)
+        decision_id = uuid.uuid4().hex
+        self._decisions.keep(decision_id, self._record(decision_id, choice), choice.candidates)
+        return await self._told(decision_id)
+
+    async def decision(self, visit: Visit) -> Response:
+        """What was decided for a recent request, what was weighed, and what it took."""
+        return await self._told(visit.tail)
+
+    async def feedback(self, visit: Visit) -> Response:
+        """How good an answer was; the latest word about it counts."""
+        body = await receive(visit.receive, visit.arrived_at, self._config.gateway, FeedbackBody)
+        if self._log is None:
+            raise InvalidRequest("This service keeps no log and so no feedback; its configuration says 'log: null'.")
+        known = self._decisions.was_answered(body.decision_id)
+        if not known and not await asyncio.to_thread(self._log.knows, body.decision_id):
+            raise NotFound(
+                f"No answer has the decision id {body.decision_id[:80]!r}; ids are in the header x-isthmus-decision-id."
+            )
+        self._log.put(Feedback(body.decision_id, time.time(), body.score))
+        return replies.Json({"decision_id": body.decision_id, "score": body.score})
+
+    async def _told(self, decision_id: str) -> Response:
+        return replies.Json(await asyncio.to_thread(self._decisions.find, decision_id))
+
+    def _record(self, decision_id: str, choice: Choice) -> dict[str, Any]:
+        decision = choice.decision
+        return {
+            "decision_id": decision_id,
+            "path": decision.path.name,
+            "site": self._chooser.site(decision.path),
+            "reason": decision.reason,
+            "feasible": decision.feasible,
+            "predicted": shown(decision.predicted),
+            "fallbacks": [path.name for path in decision.fallbacks],
+        }
