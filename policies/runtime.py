@@ -66,7 +66,7 @@ class Forecaster:
         likeness = look.dot(self._profiled)
         plain = likeness[self._likened // 2 :]
         apart = vector - self._whole[plain.argmax()]  # not on the axes, where queries of another kind all lie near the centre
-        if apart.dot(apart) > self._familiar:
+        if not apart.dot(apart) <= self._familiar:
             return self._spread(self._strange, False)
         axes = self._ones.dot(self._near.take(self._nearest(plain), axis=0))
         axes += seen[self._look :]
