@@ -14,6 +14,7 @@ SHARES = np.geomspace(0.01, 1.0, 81)
 """Of the best single path's objective, at which frontiers are drawn."""
 COLOURS = {"zero_router": "#9aa0a6", "kmeans": "#8e5bd0", "ridge": "#2f6fde", "knn": "#d9822b", "isthmus": "#0b7a5e"}
 _WIDTH, _HEIGHT, _LEFT, _TOP, _WIDE, _HIGH, _ACROSS = 330, 240, 52, 64, 262, 150, 3
+_SHARE_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0)
 Curve = list[float | None]
 
 
@@ -71,13 +72,19 @@ def _panel(name: str, objective: str, curves: Mapping[str, Curve]) -> list[str]:
         dash = ' stroke-dasharray="4 3" stroke="#555"' if tick == 0 else ' stroke="#e4e4e4"'
         parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + _WIDE}" y2="{y:.1f}"{dash}/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{f"{tick:+.3g}" if tick else 0}</text>')
-    for share in (0.01, 0.03, 0.1, 0.3, 1.0):
-        parts.append(f'<text x="{_x(share):.1f}" y="{_TOP + _HIGH + 15}" text-anchor="middle">{share:g}</text>')
+    start = min(
+        share
+        for points in drawn.values()
+        for share, value in zip(SHARES, points, strict=True)
+        if value is not None and value >= low
+    )
+    for share in (tick for tick in _SHARE_TICKS if tick >= start):
+        parts.append(f'<text x="{_x(share, start):.1f}" y="{_TOP + _HIGH + 15}" text-anchor="middle">{share:g}</text>')
     label = f"{objective}, share of the best single path's"
     parts.append(f'<text x="{_LEFT + _WIDE / 2}" y="{_TOP + _HIGH + 30}" text-anchor="middle" fill="#777">{escape(label)}</text>')
     for policy, points in drawn.items():
         places = " ".join(
-            f"{_x(share):.1f},{_y(value, low, high):.1f}"
+            f"{_x(share, start):.1f},{_y(value, low, high):.1f}"
             for share, value in zip(SHARES, points, strict=True)
             if value is not None and value >= low
         )
@@ -92,8 +99,9 @@ def _stroke(policy: str) -> float:
     return 2.6 if policy == "isthmus" else 1.4
 
 
-def _x(share: float) -> float:
-    return _LEFT + _WIDE * (math.log(share) - math.log(SHARES[0])) / (math.log(SHARES[-1]) - math.log(SHARES[0]))
+def _x(share: float, start: float) -> float:
+    start = min(start, _SHARE_TICKS[-2])
+    return _LEFT + _WIDE * (1 - math.log(share) / math.log(start))
 
 
 def _y(value: float, low: float, high: float) -> float:
