@@ -1,7 +1,8 @@
 """The choice of a path on measurements of others, on questions not learnt from: `python -m benchmarks.routing [--json]`.
 
 Each table of DATA/outcomes is split by question text, 7 to 3, with several seeds; `isthmus evaluate` scores every split.
-Vectors are kept in --cache, since embedding takes longer than everything else. `--out docs/results.md` writes the section.
+Vectors are kept in --cache, since embedding takes longer than everything else. `--out docs/results.md` writes the section
+and draws the frontiers beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks.frontiers import COLOURS, Curve, curve, picture
 from cluster.encoder import open_encoder
 from cluster.evaluate import evaluate
 from cluster.profile import Table, read_table
@@ -36,6 +38,7 @@ OBJECTIVES: dict[str, Axis] = {
 
 
 LARGE, FEWER = 5000, 4  # a table of so many queries varies less from split to split and gets a quarter of the splits
+PICTURE = "frontiers.svg"
 MARKS = ("<!-- benchmarks/routing.py: begin -->", "<!-- benchmarks/routing.py: end -->")
 
 
@@ -54,6 +57,7 @@ class Row:
     won: float
     least_plain: dict[str, float | None]
     aiq: dict[str, float]
+    curves: dict[str, Curve]
 
     @property
     def lead(self) -> float:
@@ -67,6 +71,7 @@ def score(name: str, table: Table, vectors: npt.NDArray[np.float64], seeds: Sequ
     best = np.array([result["best_single"]["accuracy"] for result in results])
     gains = _all(results, "isthmus", "accuracy") - best
     aiq = {policy: _all(results, policy, "aiq") for policy in results[0]}
+    references = [(result["best_single"]["objective"], result["best_single"]["accuracy"]) for result in results]
     plain = np.max([aiq[policy] for policy in PLAIN], axis=0)
     return Row(
         table=name,
@@ -79,6 +84,7 @@ def score(name: str, table: Table, vectors: npt.NDArray[np.float64], seeds: Sequ
         won=float((aiq["isthmus"] >= plain - 1e-12).mean()),
         least_plain={policy: _least(results, policy) for policy in (*PLAIN, "oracle")},
         aiq={policy: float(values.mean()) for policy, values in aiq.items()},
+        curves={policy: curve([result[policy]["frontier"] for result in results], references) for policy in COLOURS},
     )
 
 
@@ -135,7 +141,7 @@ def main(
 
 
 def write(page: Path, rows: Sequence[Row]) -> None:
-    """Put the tables between the marks of `page`, or at its end if it has none."""
+    """Put the tables between the marks of `page`, or at its end if it has none, and the picture beside it."""
     text = page.read_text(encoding="utf-8") if page.is_file() else "# Results\n\nEvery number here was written by a command.\n"
     begin, end = MARKS
     section = f"{begin}\n{_markdown(rows)}\n{end}"
@@ -144,6 +150,8 @@ def write(page: Path, rows: Sequence[Row]) -> None:
     else:
         text = f"{text.rstrip()}\n\n{section}\n"
     page.write_text(text, encoding="utf-8")
+    drawn = picture({row.table: (row.objective, row.curves) for row in rows})
+    page.with_name(PICTURE).write_text(drawn, encoding="utf-8")
 
 
 def _markdown(rows: Sequence[Row]) -> str:
@@ -161,6 +169,7 @@ def _markdown(rows: Sequence[Row]) -> str:
     for row in rows:
         least = {"isthmus": row.least, **row.least_plain}
         lines.append(_line(row.table, row.objective, row.splits, *(_share(least[name]) for name in shares)))
+    lines += ["", f"![Frontiers of all policies on each table, means over the splits]({PICTURE})"]
     columns = (
         "at price 0, mean",
         "at price 0, worst",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,7 @@ _LARGEST = float(np.finfo(np.float32).max)  # what forecasts hold; more is no li
 PRIVATE = "leaves the edge, and privacy is 'edge'"
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """One limit: `values` of shape (paths,) must not exceed `bound` (must reach it if `at_least`). NaN keeps no limit."""
 
     name: str

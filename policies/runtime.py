@@ -33,11 +33,13 @@ class Forecaster:
         measures = [predictor.accuracy, *(predictor.costs.get(axis) for axis in AXES)]
         first, sight = predictor.accuracy.fit.surface, predictor.sight
         order = _landmarks_first(first)
-        self._mean, self._per_scale = _single(sight.mean), _single(1 / (sight.scale * len(sight.mean) ** 0.5))
-        self._far, self._one = np.float32(FAR / len(sight.mean) ** 0.5), np.ones(1, dtype=np.float32)
+        self._low, self._high = _single(sight.mean - FAR * sight.scale), _single(sight.mean + FAR * sight.scale)
         self._own = sight.rotation.shape[1]
         self._look = self._own + TRAITS + 3
-        self._query = _single(np.hstack([_look(sight), *(_planes(measure, first, sight) for measure in measures)]))
+        self._query = _single(
+            _scaling(sight) @ np.hstack([_look(sight), *(_planes(measure, first, sight) for measure in measures)])
+        )
+        self._one = np.ones(1, dtype=np.float32)
         self._profiled = _single(_exponents(first.known.rows(order), len(first.landmarks)).T)
         self._likened = 2 * len(first.landmarks)
         self._smooth = _single(np.hstack([_smooth(measure, first) for measure in measures]))
@@ -57,15 +59,14 @@ class Forecaster:
 
         Of a query unlike all profiled ones nothing is known but what each path does on the whole: that is the safe default.
         """
-        form = (np.array(shape_of(text), dtype=np.float32) - self._mean) * self._per_scale
-        form = np.maximum(np.minimum(form, self._far), -self._far)
-        seen = np.concatenate((vector, form, self._one)).dot(self._query)
-        look, own = seen[: self._look], seen[: self._own]
+        traits = np.maximum(np.minimum(np.array(shape_of(text), dtype=np.float32), self._high), self._low)
+        seen = np.concatenate((vector, traits, self._one)).dot(self._query)
+        look, own, form = seen[: self._look], seen[: self._own], seen[self._own : self._own + TRAITS]
         look[-2], look[-1] = own.dot(own), form.dot(form)
         likeness = look.dot(self._profiled)
         plain = likeness[self._likened // 2 :]
         apart = vector - self._whole[plain.argmax()]  # not on the axes, where queries of another kind all lie near the centre
-        if apart.dot(apart) > self._familiar:
+        if not apart.dot(apart) <= self._familiar:
             return self._spread(self._strange, False)
         axes = self._ones.dot(self._near.take(self._nearest(plain), axis=0))
         axes += seen[self._look :]
@@ -78,16 +79,17 @@ class Forecaster:
         least = len(plain) - self._number
         ordered = plain.copy()
         ordered.partition(least)
-        return (plain >= ordered[least]).nonzero()[0][: self._number]
+        nearest: IntArray = (plain >= ordered[least]).nonzero()[0][: self._number]
+        return nearest
 
     def _spread(self, axes: Float32Array, familiar: bool) -> Forecast:
-        of_paths = np.matmul(axes, self._paths)[:, 0]
-        costs = of_paths[1:]
+        rows = np.empty((len(self._paths) + len(self._late), self._paths.shape[2]), dtype=np.float32)
+        costs = rows[1 : len(self._paths)]
+        np.matmul(axes, self._paths, out=rows[: len(self._paths), None])
         np.exp(costs, out=costs)
-        (latency_s, cost_usd, energy_j), (latency_p90_s, cost_p90_usd, energy_p90_j) = costs, costs * self._late
-        return Forecast(
-            of_paths[0], latency_s, latency_p90_s, latency_p90_s, cost_usd, cost_p90_usd, energy_j, energy_p90_j, familiar
-        )
+        np.multiply(costs, self._late, out=rows[len(self._paths) :])
+        accuracy, latency, cost, energy, late_latency, late_cost, late_energy = rows
+        return Forecast(accuracy, latency, late_latency, late_latency, cost, late_cost, energy, late_energy, familiar)
 
 
 def _single(values: npt.ArrayLike) -> Float32Array:
@@ -97,6 +99,16 @@ def _single(values: npt.ArrayLike) -> Float32Array:
 def _landmarks_first(surface: Surface) -> IntArray:
     others = np.setdiff1d(np.arange(len(surface.known.axes)), surface.landmarks)
     return np.concatenate([surface.landmarks, others])
+
+
+def _scaling(sight: Sight) -> FloatArray:
+    """From (vector, traits, 1) to (vector, form, 1). What all profiled queries have in common becomes a form of 0."""
+    width = len(sight.centre)
+    found = np.eye(width + TRAITS + 1)
+    scale = 1 / (sight.scale * len(sight.mean) ** 0.5)
+    found[range(width, width + TRAITS), range(width, width + TRAITS)] = scale
+    found[-1, width:-1] = -sight.mean * scale
+    return found
 
 
 def _look(sight: Sight) -> FloatArray:

@@ -53,7 +53,8 @@ class Fallbacks(Sequence[Path]):
     @cached_property
     def _ranked(self) -> tuple[Path, ...]:
         paths, kept, score, cost, band, taken = self._given
-        left, order = kept[kept != taken], []
+        left = kept[kept != taken]
+        order: list[int] = []
         while len(left) and len(order) < FALLBACKS:
             order.append(_best(left, score, cost, band))
             left = left[left != order[-1]]
@@ -81,7 +82,7 @@ class Selector:
         limits = limits_of(slo, forecast)
         kept = allowed
         for limit in limits:
-            kept = kept & limit.kept()
+            kept = limit.kept() if kept is self._all else kept & limit.kept()
         cost = forecast.mean(preference.axis)
         score = forecast.accuracy - preference.price * cost if preference.price else forecast.accuracy
         places = kept.nonzero()[0]

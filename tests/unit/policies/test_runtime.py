@@ -69,3 +69,23 @@ def test_a_path_without_measurements_borrows_from_those_with_its_options() -> No
     predictor = fit_predictor(Profile(texts, texts, ("a", "b", "c", "d"), accuracy, latency, none, none), vectors, OPTIONS)
     assert predictor.accuracy.means[3] > predictor.accuracy.means[:3].mean()
     assert predictor.costs["latency_s"].level[3] > predictor.costs["latency_s"].level[2]
+
+
+def test_a_vector_that_is_not_a_number_is_unfamiliar() -> None:
+    predictor, _ = learnt(400)
+    found = Forecaster(predictor).forecast(np.full(16, np.nan, dtype=np.float32), "question")
+    assert not found.familiar
+    np.testing.assert_allclose(found.accuracy, predictor.accuracy.means, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_path_that_is_always_free_is_forecast_to_be_free() -> None:
+    rng = np.random.default_rng(1)
+    vectors = np.eye(40)
+    accuracy, cost = rng.random((40, 4)), rng.random((40, 4)) * np.array([0.0, 1.0, 2.0, 3.0])
+    texts, none = tuple(f"question {row}" for row in range(40)), np.full((40, 4), np.nan)
+    predictor = fit_predictor(Profile(texts, texts, ("a", "b", "c", "d"), accuracy, none, cost, none), vectors, OPTIONS)
+    found = Forecaster(predictor).forecast(vectors[0].astype(np.float32), "question")
+    assert found.cost_usd[0] == 0
+    assert (found.cost_usd[1:] > 0).all()
+    assert np.isnan(found.energy_p90_j).all()

@@ -84,6 +84,22 @@ def test_no_limit_is_broken_while_a_path_keeps_them_all(situation: tuple[Forecas
     assert all(decision.dropped.values())
 
 
+@given(st.lists(st.tuples(st.one_of(st.just(math.nan), st.floats(0, 1)), VALUES), min_size=1, max_size=8))
+def test_the_most_accurate_is_taken_and_the_cheapest_among_equals(rows: list[tuple[float, float]]) -> None:
+    """What is unknown comes last on either axis."""
+    expected = forecast([accuracy for accuracy, _ in rows], [latency for _, latency in rows])
+    chosen = Selector(paths(len(rows)), [True] * len(rows)).select(expected, Slo()).path
+    ranks = [(-1.0 if math.isnan(a) else a, -math.inf if math.isnan(s) else -s) for a, s in rows]
+    assert ranks[int(chosen.generate.removeprefix("model"))] == max(ranks)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_limit_beyond_what_32_bits_hold_is_kept() -> None:
+    single = np.array([1.0, 2.0], dtype=np.float32)
+    expected = Forecast(single / 4, *[single] * 7)
+    assert Selector(paths(2), [True, True]).select(expected, Slo(max_latency_s=1e300)).path.generate == "model1"
+
+
 def test_ties_within_the_band_go_to_the_cheaper_axis() -> None:
     expected = forecast([0.90, 0.91, 0.80], [1.0, 5.0, 0.1])
     assert Selector(paths(3), [True] * 3).select(expected, Slo(), Preference("latency_s")).path.generate == "model1"
