@@ -1,0 +1,140 @@
+"""How long a request will take on each server: the profile's arithmetic, corrected by what was measured.
+
+D = wait_tran + size / bandwidth + wait_infer + work / rate + the way back (PerLLM, arXiv 2405.14636). The work is known only
+in part: of an answer's length its bound is, so the mean share of the bound that answers of a class use is learned. All that
+the profile's arithmetic leaves out (prefills of others, batching, a slow day) is learned as the ratio of measured to computed
+time of each (service class, server), with its spread; ratios fade with age, so that a server is believed to be as its
+profile says when nothing has been heard from it for long.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from policies.schedule.board import Board
+from policies.schedule.memory import Discounted
+from policies.schedule.types import Arrivals, Floats, Measured, Ticket
+
+HALF_LIFE_S = 20.0
+PRIOR_RATIOS, PRIOR_SPREAD = 3.0, 0.25
+"""A cold arm is believed as if three requests had taken what the profile says, give or take a quarter."""
+PRIOR_BITS = 2e6
+"""A link is believed to be as configured until about this much has crossed it."""
+MAX_RATIO = 20.0
+"""One absurd measurement must not close a server for many half-lives."""
+
+
+class Forecast:
+    """Learns from outcomes and computes latencies. The board's bandwidths are kept at what was measured."""
+
+    def __init__(self, board: Board, services: int, half_life_s: float = HALF_LIFE_S) -> None:
+        """`services` is the number of service classes."""
+        self._board = board
+        self._ratio = Discounted(services, len(board), half_life_s)
+        self._square = Discounted(services, len(board), half_life_s)
+        self._length = Discounted(services, 1, 10 * half_life_s)
+        self._seconds_per_bit = Discounted(1, len(board), half_life_s)
+        self._generation = list(board.generation)
+
+    def slot(self, arrivals: Arrivals, now: float) -> SlotForecast:
+        """What latencies these requests would have on every server."""
+        self._follow()
+        rows = arrivals.service
+        ratio = self._ratio.mean(1.0, PRIOR_RATIOS, rows, now)
+        square = self._square.mean(1.0 + PRIOR_SPREAD**2, PRIOR_RATIOS, rows, now)
+        tokens = arrivals.max_tokens * self._length.mean(1.0, PRIOR_RATIOS, rows, now)[:, 0]
+        prior = 1.0 / np.maximum(self._board.profile_bandwidth, 1.0)
+        seconds_per_bit = self._seconds_per_bit.mean(prior, PRIOR_BITS, np.zeros(1, dtype=np.int64), now)[0]
+        self._board.bandwidth[:] = np.where(self._board.profile_bandwidth > 0, 1.0 / seconds_per_bit, 0.0)
+        return SlotForecast(self._board, arrivals, tokens, ratio, np.sqrt(np.maximum(square - ratio**2, 0.0)), seconds_per_bit)
+
+    def observe(self, ticket: Ticket, measured: Measured, now: float) -> None:
+        """Learn from the outcome of a placed request; impossible numbers are ignored.
+
+        A request that was given up took longer than nobody knows: it counts as twice its limit, or its forecast if that is more.
+        """
+        self._follow()
+        i = ticket.server
+        latency = 2 * ticket.limit_s if measured.latency_s is None else measured.latency_s
+        ratio = (latency - ticket.network_s) / max(ticket.expected_s, 1e-6)
+        if np.isfinite(ratio) and latency >= 0:
+            ratio = min(max(ratio, 0.0), MAX_RATIO)
+            ratio = max(ratio, 1.0) if measured.latency_s is None else ratio
+            self._ratio.add(ticket.service, i, ratio, now)
+            self._square.add(ticket.service, i, ratio**2, now)
+        if measured.tokens is not None and 0 <= measured.tokens <= ticket.max_tokens:
+            self._length.add(ticket.service, 0, measured.tokens / ticket.max_tokens, now)
+        if measured.sending_s is not None and 0 < measured.sending_s < np.inf:
+            bits = ticket.bits + ticket.ahead_bits
+            self._seconds_per_bit.add(0, i, measured.sending_s / max(bits, 1.0), now, weight=bits)
+
+    def _follow(self) -> None:
+        """Make room for new servers, and forget about those whose index was taken by another."""
+        if self._generation == self._board.generation:
+            return
+        for memory in (self._ratio, self._square, self._seconds_per_bit):
+            memory.grow(len(self._board))
+            for i, (known, actual) in enumerate(zip(self._generation, self._board.generation, strict=False)):
+                if known != actual:
+                    memory.forget(i)
+        self._generation = list(self._board.generation)
+
+
+class Expected(NamedTuple):
+    """Seconds of one request on one server."""
+
+    network_s: float
+    server_s: float
+
+
+class SlotForecast:
+    """Latencies of the requests of one slot, shape (requests, servers). Placing one changes its server's column only."""
+
+    def __init__(
+        self, board: Board, arrivals: Arrivals, tokens: Floats, ratio: Floats, spread: Floats, seconds_per_bit: Floats
+    ) -> None:
+        self._board = board
+        self._arrivals = arrivals
+        self.tokens = tokens
+        """Expected lengths of the answers, shape (requests,)."""
+        self._ratio, self._spread = ratio, spread
+        self._seconds_per_bit = seconds_per_bit
+        self._prompt_tokens, self._bits = arrivals.prompt_tokens, arrivals.bits
+
+    def all(self, margin: float = 0.0) -> tuple[Floats, Floats]:
+        """Seconds on the network, and on the server with `margin` standard deviations on top; (requests, servers) each."""
+        board, arrivals = self._board, self._arrivals
+        round_trip = np.repeat(board.far_s[None, :], len(arrivals), axis=0)
+        near = np.flatnonzero(arrivals.origin >= 0)
+        round_trip[near, arrivals.origin[near]] = board.near_s[arrivals.origin[near]]
+        network = round_trip + (board.sending_bits + self._bits[:, None]) * self._seconds_per_bit
+        server = self._work(slice(None), self._prompt_tokens[:, None], self.tokens[:, None])
+        factor = self._ratio + margin * self._spread if margin else self._ratio
+        return network, server * factor
+
+    def one(self, rows: slice | int, server: int, margin: float = 0.0) -> tuple[Floats, Floats]:
+        """The same for one server: its column now that something was placed there."""
+        board, origin = self._board, self._arrivals.origin[rows]
+        round_trip = np.where(origin == server, board.near_s[server], board.far_s[server])
+        network = round_trip + (board.sending_bits[server] + self._bits[rows]) * self._seconds_per_bit[server]
+        work = self._work(server, self._prompt_tokens[rows], self.tokens[rows])
+        return network, work * (self._ratio[rows, server] + margin * self._spread[rows, server])
+
+    def expected(self, k: int, server: int) -> Expected:
+        """For a ticket: what the arithmetic alone says, without correction."""
+        network, _ = self.one(k, server)
+        return Expected(float(network), float(self._work(server, self._prompt_tokens[k], self.tokens[k])))
+
+    def _work(self, at: slice | int, prompt_tokens: Floats, tokens: Floats) -> Floats:
+        """wait_infer + work / rate on the servers `at`, as their profiles and the tickets say."""
+        board = self._board
+        with_this = board.outstanding[at] + 1.0
+        slots = board.slots[at]
+        step = board.step_s[at] + board.step_per_sequence_s[at] * np.minimum(with_this, slots)
+        # Those that find no free slot wait until enough of the running ones, all of the same length here, are done.
+        rounds = 1.0 + np.maximum(with_this - slots, 0.0) / np.maximum(slots, 1.0)
+        prefill = board.waiting_tokens[at] * board.prefill_s[at] + prompt_tokens * (board.prefill_s[at] * board.replicas[at])
+        seconds: Floats = prefill + tokens * (step * rounds)
+        return seconds
