@@ -35,6 +35,9 @@ class Job:
     gone: bool = False
     running: bool = False
     entered_j: float = 0.0
+    entered_s: float = 0.0
+    service_s: float = 0.0
+    """Seconds in a slot."""
     target: float = 0.0
     order: int = field(default_factory=lambda: next(_order))
 
@@ -182,13 +185,13 @@ class Engine:
             self._progress += passed / self._step_s(self._running)
 
     def _enter(self, job: Job) -> None:
-        job.entered_j = self._charged_j
+        job.entered_j, job.entered_s = self._charged_j, self._env.now
         self._prefills.append(job)
         if len(self._prefills) == 1:
             self._next_prefill()
 
     def _leave(self, job: Job) -> None:
-        job.energy_j = self._charged_j - job.entered_j
+        job.energy_j, job.service_s = self._charged_j - job.entered_j, self._env.now - job.entered_s
 
     def _next_prefill(self) -> None:
         if self._prefills:

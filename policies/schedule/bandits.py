@@ -24,7 +24,7 @@ class Bandit(Scheduler):
 
     def prepare(self, arrivals: Arrivals, now: float) -> None:
         self._follow()
-        self._worst_j = self._energy.share(arrivals, arrivals.max_tokens)[1]
+        self._worst_j = self._energy.worst_j(arrivals, arrivals.max_tokens)
         self._now = now
 
     def choose(self, arrivals: Arrivals, k: int) -> int:

@@ -36,7 +36,7 @@ class Board:
         """Add a server, or replace the profile of the one with its name (a changed number of replicas, say)."""
         i = self._index.get(server.name)
         if i is None:
-            i = self._free_index()
+            i = self._free_index(server.name)
             self._index[server.name] = i
             self.generation[i] += 1
             self.outstanding[i] = self.reserved_bits_per_s[i] = self.sending_bits[i] = self.waiting_tokens[i] = 0.0
@@ -120,11 +120,12 @@ class Board:
         assert np.array_equal(outstanding, self.outstanding)
         assert np.allclose(reserved, self.reserved_bits_per_s)
 
-    def _free_index(self) -> int:
-        used = set(self._index.values())
-        free = next((i for i in range(len(self.servers)) if i not in used), None)
-        if free is not None:
-            return free
+    def _free_index(self, name: str) -> int:
+        """One that nobody has, its old one first for a server that comes back."""
+        taken = set(self._index.values())
+        free = [i for i in range(len(self.servers)) if i not in taken]
+        if free:
+            return next((i for i in free if self.servers[i].name == name), free[0])
         if len(self.servers) == self._room:
             self._allocate(2 * self._room)
         self.servers.append(_NOBODY)

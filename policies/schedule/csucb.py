@@ -18,8 +18,7 @@ import numpy as np
 
 from policies.schedule.base import Scheduler
 from policies.schedule.board import Board
-from policies.schedule.forecast import HALF_LIFE_S, Forecast, SlotForecast
-from policies.schedule.memory import Discounted, Memory
+from policies.schedule.forecast import Forecast, MakeMemory, SlotForecast, discounted
 from policies.schedule.reward import ProfileEnergy, measured_reward, reward
 from policies.schedule.types import REFUSED, Arrivals, Floats, Measured, Ticket
 from policies.types import OnInfeasible
@@ -32,20 +31,20 @@ NO = -1e9
 
 
 class CsUcb(Scheduler):
-    """The bandit; `memory` decides how measured rewards fade."""
+    """The bandit; `make_memory` decides how measured rewards and times fade."""
 
     def __init__(
         self,
         board: Board,
         services: int,
         rng: np.random.Generator,
-        memory: Memory | None = None,
+        make_memory: MakeMemory = discounted,
         on_infeasible: OnInfeasible = OnInfeasible.REJECT,
     ) -> None:
         """`on_infeasible`: reject a request that is late on every server, or (otherwise) take the least violation."""
         super().__init__(board, services, rng)
-        self.forecast = Forecast(board, services)
-        self._rewards = memory or Discounted(services, len(board), HALF_LIFE_S)
+        self.forecast = Forecast(board, services, make_memory)
+        self._rewards = make_memory(services, len(board))
         self._rejects = on_infeasible is OnInfeasible.REJECT
         self._generation = list(board.generation)
         self._energy = ProfileEnergy(board)

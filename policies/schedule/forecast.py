@@ -9,12 +9,13 @@ profile says when nothing has been heard from it for long.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from policies.schedule.board import Board
-from policies.schedule.memory import Discounted
+from policies.schedule.memory import Discounted, Memory
 from policies.schedule.types import Arrivals, Floats, Measured, Ticket
 
 HALF_LIFE_S = 20.0
@@ -26,16 +27,25 @@ MAX_RATIO = 20.0
 """One absurd measurement must not close a server for many half-lives."""
 
 
+MakeMemory = Callable[[int, int], Memory]
+"""A memory of some rows and columns."""
+
+
+def discounted(rows: int, columns: int) -> Memory:
+    """How measurements fade where nothing else is said."""
+    return Discounted(rows, columns, HALF_LIFE_S)
+
+
 class Forecast:
     """Learns from outcomes and computes latencies. The board's bandwidths are kept at what was measured."""
 
-    def __init__(self, board: Board, services: int, half_life_s: float = HALF_LIFE_S) -> None:
-        """`services` is the number of service classes."""
+    def __init__(self, board: Board, services: int, make_memory: MakeMemory = discounted) -> None:
+        """`services` is the number of service classes; `make_memory` says how measurements fade."""
         self._board = board
-        self._ratio = Discounted(services, len(board), half_life_s)
-        self._square = Discounted(services, len(board), half_life_s)
-        self._length = Discounted(services, 1, 10 * half_life_s)
-        self._seconds_per_bit = Discounted(1, len(board), half_life_s)
+        self._ratio = make_memory(services, len(board))
+        self._square = make_memory(services, len(board))
+        self._length = make_memory(services, 1)
+        self._seconds_per_bit = make_memory(1, len(board))
         self._generation = list(board.generation)
 
     def slot(self, arrivals: Arrivals, now: float) -> SlotForecast:

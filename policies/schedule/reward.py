@@ -44,9 +44,15 @@ class ProfileEnergy:
         self._per_token_j: Floats = watts * steps
         self._per_prompt_token_j: Floats = watts / np.array([s.prefill_tokens_per_s for s in board.servers])
 
-    def share(self, arrivals: Arrivals, tokens: Floats) -> tuple[Floats, Floats]:
-        """Energy over the worst server's, shape (requests, servers), and that worst energy in joules, shape (requests,)."""
+    def worst_j(self, arrivals: Arrivals, tokens: Floats) -> Floats:
+        """Energy of each request on the server that needs the most per token, in joules, shape (requests,)."""
+        if not len(self._per_token_j):
+            return np.ones(len(arrivals))
         worst = arrivals.prompt_tokens * self._per_prompt_token_j.max() + tokens * self._per_token_j.max()
-        worst = np.maximum(worst, 1e-9)
+        return np.maximum(worst, 1e-9)
+
+    def share(self, arrivals: Arrivals, tokens: Floats) -> tuple[Floats, Floats]:
+        """Energy over the worst one, shape (requests, servers), and that worst energy, shape (requests,)."""
+        worst = self.worst_j(arrivals, tokens)
         prompt, answer = arrivals.prompt_tokens / worst, tokens / worst
         return prompt[:, None] * self._per_prompt_token_j + answer[:, None] * self._per_token_j, worst
