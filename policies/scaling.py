@@ -110,8 +110,12 @@ class ReplicaTarget:
         if wanted > current:
             return ScalingDecision(wanted, f"up from {current} to {wanted}: {numbers}")
         if most < current:
-            return ScalingDecision(most, f"down from {current} to {most}: no more were wanted for {settings.hold_s:g} s; {numbers}")
-        return ScalingDecision(current, f"keep {current}: {wanted} wanted, at most {most} within {settings.hold_s:g} s; {numbers}")
+            return ScalingDecision(
+                most, f"down from {current} to {most}: no more were wanted for {settings.hold_s:g} s; {numbers}"
+            )
+        return ScalingDecision(
+            current, f"keep {current}: {wanted} wanted, at most {most} within {settings.hold_s:g} s; {numbers}"
+        )
 
     def _forecast(self, passed_s: float) -> float:
         """Holt: the arrival rate when a replica that is started now would be ready."""

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cluster.cli import check, down, index, init, k8s, status, up
+from cluster.cli import check, down, index, init, k8s, simulate, status, up
 from policies.errors import ConfigurationError, IsthmusError
 
 
@@ -42,6 +42,7 @@ app.command("up")(up.up)
 app.command("down")(down.down)
 app.command("status")(status.status)
 app.command("index")(index.index)
+app.command("simulate")(simulate.simulate)
 app.add_typer(k8s.app, name="k8s")
 
 

@@ -140,7 +140,8 @@ class Gateway:
         self.finished(request, bool(ledger.met[request]), job.service_s if job is not None and latency_s is not None else None)
 
     def _free(self) -> Floats:
-        return self.scheduler.board.capacity - self.scheduler.board.outstanding
+        free: Floats = self.scheduler.board.capacity - self.scheduler.board.outstanding
+        return free
 
     def _check(self, arrivals: Arrivals, tickets: list[Ticket | None], before: Floats) -> None:
         """Count what breaks C2 (places), C4 (one ticket each) or, of policies that promise it, C3 (bandwidth)."""

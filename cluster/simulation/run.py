@@ -9,10 +9,11 @@ import numpy as np
 from simpy import Environment, Event
 
 from cluster.simulation.gateway import Gateway
-from cluster.simulation.result import RunResult, Sample
+from cluster.simulation.result import RunResult
 from cluster.simulation.scaler import Scaler
 from cluster.simulation.scenario import Scenario
 from cluster.simulation.site import SimulatedServer
+from cluster.simulation.summary import CLAIRVOYANT
 from cluster.simulation.truth import SimulatedTruth
 from cluster.simulation.workload import RequestTrace, Workload, make_workload, read_requests
 from cluster.simulation.world import Blueprint
@@ -22,7 +23,6 @@ from policies.schedule.base import Scheduler
 from policies.schedule.board import Board
 from policies.schedule.clairvoyant import Clairvoyant
 
-CLAIRVOYANT = "clairvoyant"
 SWEEP_S = 5.0
 PARTS = 50
 """How often a run reports its progress."""
@@ -52,7 +52,9 @@ class Prepared:
             tokens = trace.tokens * plan.length_factor if trace else np.array([plan.answer_tokens])
             rate = plan.load * blueprint.capacity_per_s(prompt, tokens)
             if not rate:
-                raise ConfigurationError("arrivals.load: the cluster has no capacity; give rate_per_s, or slots and replicas to a site.")
+                raise ConfigurationError(
+                    "arrivals.load: the cluster has no capacity; give rate_per_s, or slots and replicas to a site."
+                )
         return cls(scenario, blueprint, trace, rate)
 
     def workload(self, seed: int) -> Workload:

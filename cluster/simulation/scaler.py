@@ -17,9 +17,7 @@ from policies.schedule.types import REFUSED
 class Scaler:
     """Counts as demand for the cloud what was placed there and what was refused, for the cloud may have been what lacked."""
 
-    def __init__(
-        self, env: Environment, scenario: Scenario, servers: Mapping[str, SimulatedServer], gateway: Gateway
-    ) -> None:
+    def __init__(self, env: Environment, scenario: Scenario, servers: Mapping[str, SimulatedServer], gateway: Gateway) -> None:
         plan = scenario.scaling
         assert plan is not None
         self._env = env

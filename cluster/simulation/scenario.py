@@ -71,7 +71,9 @@ class Service(Section):
 class ArrivalPlan(Section):
     """Where requests come from: a trace's times and lengths, or a Poisson process with a trace's or given lengths."""
 
-    trace: FilePath | None = Field(None, description="CSV with TIMESTAMP, ContextTokens, GeneratedTokens; repeated when too short.")
+    trace: FilePath | None = Field(
+        None, description="CSV with TIMESTAMP, ContextTokens, GeneratedTokens; repeated when too short."
+    )
     process: Literal["trace", "poisson"] = Field("trace", description="Whose times: those of the trace, or random ones.")
     rate_per_s: float | None = Field(None, gt=0, description="Mean rate; the trace's own when not given.")
     load: float | None = Field(None, gt=0, description="Instead of a rate: times the nominal capacity of the cluster.")
@@ -128,7 +130,9 @@ class Scenario(Section):
     warmup_s: float = Field(0.0, ge=0, description="Seconds at the start that are not counted.")
     slot_s: float = Field(0.0, ge=0, description="Arrivals of a slot are placed together; 0 places each at once.")
     patience: Literal["limit", "forever"] = Field("limit", description="Whether clients leave when their limit has passed.")
-    policies: tuple[str, ...] = Field(("cs_ucb", "earliest_finish", "clairvoyant"), min_length=1, description="Compared policies.")
+    policies: tuple[str, ...] = Field(
+        ("cs_ucb", "earliest_finish", "clairvoyant"), min_length=1, description="Compared policies."
+    )
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="One run of each policy per seed.")
     transfer_j_per_bit: float = Field(3e-6, ge=0, description="Energy of the network.")
     arrivals: ArrivalPlan
@@ -142,7 +146,9 @@ class Scenario(Section):
     def _names_are_known(self) -> Self:
         names = self.site_names()
         if len(set(names)) < len(names):
-            raise ValueError(f"site names must differ: {', '.join(sorted({n for n in names if names.count(n) > 1})[:3])} is there twice")
+            raise ValueError(
+                f"site names must differ: {', '.join(sorted({n for n in names if names.count(n) > 1})[:3])} is there twice"
+            )
         for site in self.sites:
             _known(f"sites.{site.name}.device", site.device, self.devices)
         for happening in self.happenings:

@@ -72,7 +72,9 @@ def read_requests(file: FilePath) -> RequestTrace:
     falls = np.flatnonzero(np.diff(table[:, 0]) < 0)
     if len(falls):
         line = rows[int(falls[0]) + 1][0]
-        raise ConfigurationError(f"arrivals.trace: {file.name}, line {line:g}: the time is before the line above; sort the trace by time.")
+        raise ConfigurationError(
+            f"arrivals.trace: {file.name}, line {line:g}: the time is before the line above; sort the trace by time."
+        )
     return RequestTrace(table[:, 0] - table[0, 0], table[:, 1], table[:, 2])
 
 
@@ -117,7 +119,9 @@ def _times(
         gaps = rng.exponential(1 / rate_per_s, int(rate_per_s * duration_s * 1.1 + 10 * math.sqrt(rate_per_s * duration_s) + 50))
         times = np.cumsum(gaps)
         times = times[times < duration_s]
-        return times, rng.integers(len(trace.times_s), size=len(times)) if trace is not None else np.zeros(len(times), dtype=np.int64)
+        return times, rng.integers(len(trace.times_s), size=len(times)) if trace is not None else np.zeros(
+            len(times), dtype=np.int64
+        )
     # The trace is entered at a random place, so that seeds see different hours of it, and repeated.
     squeeze = 1.0 if rate_per_s is None else rate_per_s * trace.period_s / len(trace.times_s)
     period = trace.period_s / squeeze
@@ -134,7 +138,11 @@ def _check_columns(header: list[str], file: FilePath) -> None:
     unknown = [name for name in header if name not in COLUMNS]
     missing = [name for name in COLUMNS if name not in header]
     if unknown or missing:
-        what = f"has the unknown column {unknown[0]!r}{nearest(unknown[0], COLUMNS)}" if unknown else f"lacks the column {missing[0]}"
+        what = (
+            f"has the unknown column {unknown[0]!r}{nearest(unknown[0], COLUMNS)}"
+            if unknown
+            else f"lacks the column {missing[0]}"
+        )
         raise ConfigurationError(f"arrivals.trace: {file} {what}; the columns are {', '.join(COLUMNS)}.")
 
 

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
 from policies.schedule.board import Board
-from policies.schedule.types import REFUSED, Arrivals, Bools, Measured, Ticket
+from policies.schedule.types import REFUSED, Arrivals, Bools, Floats, Measured, Ticket
+
+
+def best_server(row: Floats, touched: set[int], refresh: Callable[[int], float]) -> int:
+    """Index of the highest value of `row`, whose values of `touched` servers are from before they were.
+
+    A reservation only ever lowers what a server promises, so an old value is an upper bound, and only those that come
+    first have to be computed anew.
+    """
+    fresh: set[int] = set()
+    while True:
+        server = int(row.argmax())
+        if server not in touched or server in fresh:
+            return server
+        row[server] = refresh(server)
+        fresh.add(server)
 
 
 class Scheduler(ABC):
@@ -29,7 +45,7 @@ class Scheduler(ABC):
         tickets: list[Ticket | None] = [None] * len(arrivals)
         for k in np.argsort(arrivals.limit_s, kind="stable").tolist() if len(arrivals) > 1 else range(len(arrivals)):
             server = self.choose(arrivals, k)
-            if server != REFUSED and self._has_room(server):
+            if server != REFUSED and self.has_room(server):
                 tickets[k] = self.place(arrivals, k, server, now)
         return tickets
 
@@ -61,7 +77,9 @@ class Scheduler(ABC):
 
     def open(self) -> Bools:
         """Servers that answer and have room for one more, shape (servers,)."""
-        return self.board.up & (self.board.outstanding < self.board.capacity)
+        is_open: Bools = self.board.up & (self.board.outstanding < self.board.capacity)
+        return is_open
 
-    def _has_room(self, server: int) -> bool:
+    def has_room(self, server: int) -> bool:
+        """Whether `server` answers and can take one more."""
         return bool(self.board.up[server] and self.board.outstanding[server] < self.board.capacity[server])

@@ -65,9 +65,20 @@ class Board:
 
     def place(self, arrivals: Arrivals, k: int, server: int, now: float, expected_s: float, network_s: float) -> Ticket:
         """Reserve what request `k` needs on `server` (C2, C3) and return its ticket."""
-        numbers = (float(column[k]) for column in (arrivals.limit_s, arrivals.prompt_tokens, arrivals.max_tokens, arrivals.bits))
-        generation, service = self.generation[server], int(arrivals.service[k])
-        ticket = Ticket(self._next, server, generation, service, now, *numbers, expected_s, network_s, float(self.sending_bits[server]))
+        ticket = Ticket(
+            number=self._next,
+            server=server,
+            generation=self.generation[server],
+            service=int(arrivals.service[k]),
+            placed_s=now,
+            limit_s=float(arrivals.limit_s[k]),
+            prompt_tokens=float(arrivals.prompt_tokens[k]),
+            max_tokens=float(arrivals.max_tokens[k]),
+            bits=float(arrivals.bits[k]),
+            expected_s=expected_s,
+            network_s=network_s,
+            ahead_bits=float(self.sending_bits[server]),
+        )
         self._next += 1
         self.tickets[ticket.number] = ticket
         self.outstanding[server] += 1

@@ -10,6 +10,10 @@ from policies.schedule.base import Scheduler
 from policies.schedule.board import Board
 from policies.schedule.types import REFUSED, Arrivals, Floats
 
+COMFORT = 0.0
+FACTOR = 1.0
+HARM = True
+
 
 class Truth(Protocol):
     """What really happens, as only a simulation can tell."""
@@ -35,9 +39,10 @@ class Clairvoyant(Scheduler):
         self._truth = truth
 
     def choose(self, arrivals: Arrivals, k: int) -> int:
-        latency = np.where(self.open(), self._truth.latency_s(k), np.inf)
+        latency = np.where(self.open(), FACTOR * self._truth.latency_s(k), np.inf)
         feasible = np.flatnonzero(latency <= arrivals.limit_s[k])
-        for server in feasible[np.argsort(self._truth.energy_j(k)[feasible], kind="stable")].tolist():
-            if not self._truth.harms(k, server):
+        tight = np.maximum(latency[feasible] / arrivals.limit_s[k] - (1.0 - COMFORT), 0.0)
+        for server in feasible[np.lexsort((self._truth.energy_j(k)[feasible], tight))].tolist():
+            if not (HARM and self._truth.harms(k, server)):
                 return int(server)
         return REFUSED

@@ -14,9 +14,11 @@ limit on every server is refused rather than placed to fail others.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from policies.schedule.base import Scheduler
+from policies.schedule.base import Scheduler, best_server
 from policies.schedule.board import Board
 from policies.schedule.forecast import Forecast, MakeMemory, SlotForecast, discounted
 from policies.schedule.reward import ProfileEnergy, measured_reward, reward
@@ -25,7 +27,10 @@ from policies.types import OnInfeasible
 
 DELTA, THETA = 0.05, 4.0
 PRIOR_REWARDS = 3.0
+PRIOR_SLACK = 0.5
+"""f(y) that a cold arm is believed to have had."""
 MARGIN = 0.5
+COMFORT = 0.5
 NO = -1e9
 """Index of a server that breaks C2 or C3."""
 
@@ -51,35 +56,34 @@ class CsUcb(Scheduler):
 
     def prepare(self, arrivals: Arrivals, now: float) -> None:
         self._follow()
-        self._arrivals = arrivals
         self._slot: SlotForecast = self.forecast.slot(arrivals, now)
-        self._need = arrivals.bits / arrivals.limit_s
-        share, self._worst_j = self._energy.share(arrivals, self._slot.tokens)
-        self._slack = self._constraint(*self._slot.all(MARGIN), slice(None))
-        mean = self._rewards.mean(reward(share, self._slack), PRIOR_REWARDS, arrivals.service, now)
-        count = self._rewards.count(arrivals.service, now)
-        t = np.maximum(count.sum(axis=1, keepdims=True), np.e)
-        self._base = mean + DELTA * np.sqrt(np.log(t) / (count + PRIOR_REWARDS))
-        self._index = self._base + THETA * np.minimum(self._slack, 0.0)
+        self._per_limit = 1.0 / arrivals.limit_s
+        self._need = arrivals.bits * self._per_limit
+        self._worst_j = self._energy.worst_j(arrivals, self._slot.tokens)
+        self._touched: set[int] = set()
+        self._base = self._optimism(arrivals, now)
+        self._slack = self._constraints()
+        self._index = self._base[self._slot.group]
+        self._index += THETA * np.minimum(self._slack - COMFORT, 0.0)
 
     def choose(self, arrivals: Arrivals, k: int) -> int:
         if not len(self.board):
             return REFUSED
-        server = int(np.argmax(self._index[k]))
+        server = best_server(self._index[k], self._touched, lambda server: self._refresh(k, server))
         slack = self._slack[k, server]
-        if slack <= NO or (slack < 0 and self._rejects):
-            return REFUSED
+        if slack >= 0:
+            return server
         # θ may let a good arm outbid a smaller violation; when all are late, only the violation counts.
-        return server if slack >= 0 else int(np.argmax(self._slack[k]))
+        server = best_server(self._slack[k], self._touched, lambda server: self._constraint(k, server))
+        slack = self._slack[k, server]
+        return server if slack >= 0 or (slack > NO and not self._rejects) else REFUSED
 
     def place(self, arrivals: Arrivals, k: int, server: int, now: float) -> Ticket:
-        expected = self._slot.expected(k, server)
+        expected = self._slot.cell(k, server)
+        room = min(float(self._capacity(server)), 1.0 - float(self.board.reserved_bits_per_s[server] * self._per_bandwidth[server]))
         ticket = self.board.place(arrivals, k, server, now, expected.server_s, expected.network_s)
-        ticket.reference_j = float(self._worst_j[k])
-        ticket.room = self._room(server)
-        if len(arrivals) > 1:
-            self._slack[:, server] = slack = self._constraint(*self._slot.one(slice(None), server, MARGIN), server)
-            self._index[:, server] = self._base[:, server] + THETA * np.minimum(slack, 0.0)
+        ticket.reference_j, ticket.room = float(self._worst_j[k]), room
+        self._touched.add(server)
         return ticket
 
     def learn(self, ticket: Ticket, measured: Measured, now: float) -> None:
@@ -89,25 +93,54 @@ class CsUcb(Scheduler):
         if value is not None:
             self._rewards.add(ticket.service, ticket.server, value, now)
 
-    def _constraint(self, network: Floats, server: Floats, at: slice | int) -> Floats:
-        """f(y) of placing each request on the servers `at`: NO where C2 or C3 would break, below 0 where only C1 would."""
-        board, all_servers = self.board, isinstance(at, slice)
-        limit, need = self._arrivals.limit_s, self._need
-        if all_servers:
-            limit, need = limit[:, None], need[:, None]
-        capacity, bandwidth = board.capacity[at], board.bandwidth[at]
-        time = 1.0 - (network + server) / limit
-        free = (capacity - board.outstanding[at] - 1.0) / np.maximum(capacity, 1.0)
-        left = (bandwidth - board.reserved_bits_per_s[at] - need) / np.maximum(bandwidth, 1.0)
-        allowed = (left >= 0) & (free >= 0) & board.up[at]
-        slack: Floats = np.where(allowed, np.minimum(time, np.minimum(left, free)), NO)
+    def _optimism(self, arrivals: Arrivals, now: float) -> Floats:
+        """R̄ + δ sqrt(ln t / L) of the classes in the slot, shape (classes, servers)."""
+        slot = self._slot
+        size = np.bincount(slot.group)
+        prompt = np.bincount(slot.group, arrivals.prompt_tokens) / size
+        tokens = np.bincount(slot.group, slot.tokens) / size
+        promised = reward(self._energy.share(prompt, tokens), np.array(PRIOR_SLACK))
+        count = self._rewards.count(slot.classes, now)
+        t = np.maximum(count.sum(axis=1, keepdims=True), np.e)
+        optimism: Floats = self._rewards.mean(promised, PRIOR_REWARDS, slot.classes, now)
+        optimism += DELTA * np.sqrt(np.log(t) / (count + PRIOR_REWARDS))
+        return optimism
+
+    def _constraints(self) -> Floats:
+        """f(y) of placing each request on each server: NO where C2 or C3 would break, below 0 where only C1 would."""
+        board = self.board
+        self._per_bandwidth = per_bandwidth = 1.0 / np.maximum(board.bandwidth, 1.0)
+        left = (board.bandwidth - board.reserved_bits_per_s) * per_bandwidth
+        bandwidth = np.stack((np.ones(len(self._need)), self._need), 1) @ np.stack((left, -per_bandwidth))
+        slack = self._slot.all(MARGIN)
+        slack *= -self._per_limit[:, None]
+        slack += 1.0
+        np.minimum(slack, bandwidth, out=slack)
+        np.minimum(slack, self._capacity(slice(None)), out=slack)
+        slack[bandwidth < 0] = NO
         return slack
 
-    def _room(self, server: int) -> float:
+    def _constraint(self, k: int, server: int) -> float:
+        """f(y) of request `k` on one server as the board is now."""
         board = self.board
-        free = 1.0 - board.outstanding[server] / board.capacity[server]
-        left = 1.0 - board.reserved_bits_per_s[server] / max(board.bandwidth[server], 1.0)
-        return float(min(free, left))
+        left = board.bandwidth[server] - board.reserved_bits_per_s[server] - self._need[k]
+        if left < 0:
+            return NO
+        time = 1.0 - self._slot.cell(k, server).latency_s * self._per_limit[k]
+        return float(min(time, left * self._per_bandwidth[server], self._capacity(server)))
+
+    def _refresh(self, k: int, server: int) -> float:
+        """The index of request `k` on one server as the board is now."""
+        self._slack[k, server] = slack = self._constraint(k, server)
+        return float(self._base[self._slot.group[k], server]) + THETA * min(slack - COMFORT, 0.0)
+
+    def _capacity(self, at: slice | int) -> Any:
+        """The share of the capacity that one more request would leave; NO where there is no place for it."""
+        board = self.board
+        free = board.capacity[at] - board.outstanding[at] - 1.0
+        if not isinstance(at, slice):
+            return free / board.capacity[at] if free >= 0 and board.up[at] else NO
+        return np.where(board.up & (free >= 0), free / np.maximum(board.capacity, 1.0), NO)
 
     def _follow(self) -> None:
         """Servers joined or changed: make room, and forget those whose index was taken by another."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from policies.schedule.base import Scheduler
+from policies.schedule.base import Scheduler, best_server
 from policies.schedule.board import Board
 from policies.schedule.forecast import Forecast, SlotForecast
 from policies.schedule.types import REFUSED, Arrivals, Measured, Ticket
@@ -19,20 +19,23 @@ class EarliestFinish(Scheduler):
 
     def prepare(self, arrivals: Arrivals, now: float) -> None:
         self._slot: SlotForecast = self.forecast.slot(arrivals, now)
-        network, server = self._slot.all()
-        self._latency = network + server
+        self._touched: set[int] = set()
+        self._promise = -self._slot.all()
+        self._promise[:, ~self.open()] = -np.inf
 
     def choose(self, arrivals: Arrivals, k: int) -> int:
-        latency = np.where(self.open(), self._latency[k], np.inf)
-        server = int(np.argmin(latency)) if len(latency) else REFUSED
-        return server if server != REFUSED and np.isfinite(latency[server]) else REFUSED
+        if not len(self.board):
+            return REFUSED
+        server = best_server(self._promise[k], self._touched, lambda server: self._refresh(k, server))
+        return server if np.isfinite(self._promise[k, server]) else REFUSED
 
     def place(self, arrivals: Arrivals, k: int, server: int, now: float) -> Ticket:
-        expected = self._slot.expected(k, server)
-        ticket = self.board.place(arrivals, k, server, now, expected.server_s, expected.network_s)
-        network, work = self._slot.one(slice(None), server)
-        self._latency[:, server] = network + work
-        return ticket
+        self._touched.add(server)
+        expected = self._slot.cell(k, server)
+        return self.board.place(arrivals, k, server, now, expected.server_s, expected.network_s)
+
+    def _refresh(self, k: int, server: int) -> float:
+        return -self._slot.cell(k, server).latency_s if self.has_room(server) else -np.inf
 
     def learn(self, ticket: Ticket, measured: Measured, now: float) -> None:
         self.forecast.observe(ticket, measured, now)
@@ -43,4 +46,4 @@ class EarliestFinishAdmission(EarliestFinish):
 
     def choose(self, arrivals: Arrivals, k: int) -> int:
         server = super().choose(arrivals, k)
-        return server if server != REFUSED and self._latency[k, server] <= arrivals.limit_s[k] else REFUSED
+        return server if server != REFUSED and -self._promise[k, server] <= arrivals.limit_s[k] else REFUSED

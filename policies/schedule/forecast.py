@@ -16,7 +16,7 @@ import numpy as np
 
 from policies.schedule.board import Board
 from policies.schedule.memory import Discounted, Memory
-from policies.schedule.types import Arrivals, Floats, Measured, Ticket
+from policies.schedule.types import Arrivals, Floats, Ints, Measured, Ticket
 
 HALF_LIFE_S = 20.0
 PRIOR_RATIOS, PRIOR_SPREAD = 3.0, 0.25
@@ -51,14 +51,15 @@ class Forecast:
     def slot(self, arrivals: Arrivals, now: float) -> SlotForecast:
         """What latencies these requests would have on every server."""
         self._follow()
-        rows = arrivals.service
-        ratio = self._ratio.mean(1.0, PRIOR_RATIOS, rows, now)
-        square = self._square.mean(1.0 + PRIOR_SPREAD**2, PRIOR_RATIOS, rows, now)
-        tokens = arrivals.max_tokens * self._length.mean(1.0, PRIOR_RATIOS, rows, now)[:, 0]
-        prior = 1.0 / np.maximum(self._board.profile_bandwidth, 1.0)
-        seconds_per_bit = self._seconds_per_bit.mean(prior, PRIOR_BITS, np.zeros(1, dtype=np.int64), now)[0]
+        classes, group = np.unique(arrivals.service, return_inverse=True)
+        ratio = self._ratio.mean(1.0, PRIOR_RATIOS, classes, now)
+        square = self._square.mean(1.0 + PRIOR_SPREAD**2, PRIOR_RATIOS, classes, now)
+        spread = np.sqrt(np.maximum(square - ratio**2, 0.0))
+        tokens = arrivals.max_tokens * self._length.mean(1.0, PRIOR_RATIOS, classes, now)[group, 0]
+        believed = 1.0 / np.maximum(self._board.profile_bandwidth, 1.0)
+        seconds_per_bit = self._seconds_per_bit.mean(believed, PRIOR_BITS, _ONLY, now)[0]
         self._board.bandwidth[:] = np.where(self._board.profile_bandwidth > 0, 1.0 / seconds_per_bit, 0.0)
-        return SlotForecast(self._board, arrivals, tokens, ratio, np.sqrt(np.maximum(square - ratio**2, 0.0)), seconds_per_bit)
+        return SlotForecast(self._board, arrivals, classes, group, tokens, ratio, spread, seconds_per_bit)
 
     def observe(self, ticket: Ticket, measured: Measured, now: float) -> None:
         """Learn from the outcome of a placed request; impossible numbers are ignored.
@@ -93,58 +94,81 @@ class Forecast:
 
 
 class Expected(NamedTuple):
-    """Seconds of one request on one server."""
+    """Seconds of one request on one server: what the arithmetic alone says, and the latency corrected by measurements."""
 
     network_s: float
     server_s: float
+    latency_s: float
 
 
 class SlotForecast:
-    """Latencies of the requests of one slot, shape (requests, servers). Placing one changes its server's column only."""
+    """Latencies of the K requests of one slot on all servers. Placing one changes the column of its server only.
+
+    Matrices over requests and servers are products of few columns and rows, which is what makes a slot cheap.
+    """
 
     def __init__(
-        self, board: Board, arrivals: Arrivals, tokens: Floats, ratio: Floats, spread: Floats, seconds_per_bit: Floats
+        self,
+        board: Board,
+        arrivals: Arrivals,
+        classes: Ints,
+        group: Ints,
+        tokens: Floats,
+        ratio: Floats,
+        spread: Floats,
+        seconds_per_bit: Floats,
     ) -> None:
         self._board = board
         self._arrivals = arrivals
+        self.classes = classes
+        """The service classes in the slot, shape (classes,)."""
+        self.group = group
+        """Which of `classes` each request is, shape (K,)."""
         self.tokens = tokens
-        """Expected lengths of the answers, shape (requests,)."""
+        """Expected lengths of the answers, shape (K,)."""
         self._ratio, self._spread = ratio, spread
         self._seconds_per_bit = seconds_per_bit
-        self._prompt_tokens, self._bits = arrivals.prompt_tokens, arrivals.bits
 
-    def all(self, margin: float = 0.0) -> tuple[Floats, Floats]:
-        """Seconds on the network, and on the server with `margin` standard deviations on top; (requests, servers) each."""
+    def all(self, margin: float = 0.0) -> Floats:
+        """Seconds until the answer, with `margin` standard deviations on top, shape (K, servers)."""
         board, arrivals = self._board, self._arrivals
-        round_trip = np.repeat(board.far_s[None, :], len(arrivals), axis=0)
+        self._factor = self._ratio + margin * self._spread
+        ones = np.ones(len(arrivals))
+        waits, per_prompt_token, per_token = self._rates(slice(None))
+        latency = np.stack((ones, arrivals.prompt_tokens, self.tokens), 1) @ np.stack((waits, per_prompt_token, per_token))
+        latency *= self._factor[self.group]
+        latency += np.stack((ones, arrivals.bits), 1) @ np.stack((self._network(slice(None)), self._seconds_per_bit))
         near = np.flatnonzero(arrivals.origin >= 0)
-        round_trip[near, arrivals.origin[near]] = board.near_s[arrivals.origin[near]]
-        network = round_trip + (board.sending_bits + self._bits[:, None]) * self._seconds_per_bit
-        server = self._work(slice(None), self._prompt_tokens[:, None], self.tokens[:, None])
-        factor = self._ratio + margin * self._spread if margin else self._ratio
-        return network, server * factor
+        origin = arrivals.origin[near]
+        latency[near, origin] += board.near_s[origin] - board.far_s[origin]
+        return latency
 
-    def one(self, rows: slice | int, server: int, margin: float = 0.0) -> tuple[Floats, Floats]:
-        """The same for one server: its column now that something was placed there."""
-        board, origin = self._board, self._arrivals.origin[rows]
-        round_trip = np.where(origin == server, board.near_s[server], board.far_s[server])
-        network = round_trip + (board.sending_bits[server] + self._bits[rows]) * self._seconds_per_bit[server]
-        work = self._work(server, self._prompt_tokens[rows], self.tokens[rows])
-        return network, work * (self._ratio[rows, server] + margin * self._spread[rows, server])
+    def cell(self, k: int, server: int) -> Expected:
+        """Request `k` on `server` as the board is now, with the margin of `all`."""
+        arrivals, board = self._arrivals, self._board
+        waits, per_prompt_token, per_token = self._rates(server)
+        near = board.near_s[server] - board.far_s[server] if arrivals.origin[k] == server else 0.0
+        network = float(self._network(server) + arrivals.bits[k] * self._seconds_per_bit[server] + near)
+        work = float(waits + arrivals.prompt_tokens[k] * per_prompt_token + self.tokens[k] * per_token)
+        return Expected(network, work, network + work * float(self._factor[self.group[k], server]))
 
-    def expected(self, k: int, server: int) -> Expected:
-        """For a ticket: what the arithmetic alone says, without correction."""
-        network, _ = self.one(k, server)
-        return Expected(float(network), float(self._work(server, self._prompt_tokens[k], self.tokens[k])))
+    def _network(self, at: slice | int) -> Floats:
+        """wait_tran and the round trip, before the request's own size."""
+        board = self._board
+        seconds: Floats = board.far_s[at] + board.sending_bits[at] * self._seconds_per_bit[at]
+        return seconds
 
-    def _work(self, at: slice | int, prompt_tokens: Floats, tokens: Floats) -> Floats:
-        """wait_infer + work / rate on the servers `at`, as their profiles and the tickets say."""
+    def _rates(self, at: slice | int) -> tuple[Floats, Floats, Floats]:
+        """Of the servers `at`: wait_infer for the prompts before it, seconds per prompt token and per token of the answer."""
         board = self._board
         with_this = board.outstanding[at] + 1.0
         slots = board.slots[at]
-        step = board.step_s[at] + board.step_per_sequence_s[at] * np.minimum(with_this, slots)
+        least, most = (np.minimum, np.maximum) if isinstance(at, slice) else (min, max)
+        step = board.step_s[at] + board.step_per_sequence_s[at] * least(with_this, slots)
         # Those that find no free slot wait until enough of the running ones, all of the same length here, are done.
-        rounds = 1.0 + np.maximum(with_this - slots, 0.0) / np.maximum(slots, 1.0)
-        prefill = board.waiting_tokens[at] * board.prefill_s[at] + prompt_tokens * (board.prefill_s[at] * board.replicas[at])
-        seconds: Floats = prefill + tokens * (step * rounds)
-        return seconds
+        rounds = 1.0 + most(with_this - slots, 0.0) / most(slots, 1.0)
+        return board.waiting_tokens[at] * board.prefill_s[at], board.prefill_s[at] * board.replicas[at], step * rounds
+
+
+_ONLY: Ints = np.zeros(1, dtype=np.int64)
+"""The row of a memory that has one."""

@@ -41,11 +41,8 @@ class Memory(ABC):
         `prior` is a number or has the shape (columns,) or that of the result.
         """
         prior_weight = strength * self._unit(self._clock(now))
-        if len(rows) > len(self._sum) and np.ndim(prior) < 2:  # more requests than classes: compute each class once
-            whole: Floats = (self._sum + prior_weight * prior) / (self._weight + prior_weight)
-            return whole[rows]
-        part: Floats = (self._sum[rows] + prior_weight * prior) / (self._weight[rows] + prior_weight)
-        return part
+        mean: Floats = (self._sum[rows] + prior_weight * prior) / (self._weight[rows] + prior_weight)
+        return mean
 
     def forget(self, column: int) -> None:
         """Drop all about one column: another server has taken its place."""
@@ -84,7 +81,7 @@ class Discounted(Memory):
         # Old weights stay as they are and new ones grow instead: adding costs one cell, not the whole array.
         age = (now - self._base) / self._half_life_s
         if age > REBASE:
-            shrink = 2.0**-min(age, 1000.0)
+            shrink = 2.0 ** -min(age, 1000.0)
             self._weight *= shrink
             self._sum *= shrink
             self._base, age = now, 0.0

@@ -39,7 +39,9 @@ class ProfileEnergy:
 
     def __init__(self, board: Board) -> None:
         half = [max(1.0, server.slots / 2) for server in board.servers]
-        watts = np.array([s.busy_w + (s.peak_w - s.busy_w) * n / max(s.slots, 1) for s, n in zip(board.servers, half, strict=True)])
+        watts = np.array(
+            [s.busy_w + (s.peak_w - s.busy_w) * n / max(s.slots, 1) for s, n in zip(board.servers, half, strict=True)]
+        )
         steps = np.array([s.step_s / n + s.step_per_sequence_s for s, n in zip(board.servers, half, strict=True)])
         self._per_token_j: Floats = watts * steps
         self._per_prompt_token_j: Floats = watts / np.array([s.prefill_tokens_per_s for s in board.servers])
@@ -49,10 +51,11 @@ class ProfileEnergy:
         if not len(self._per_token_j):
             return np.ones(len(arrivals))
         worst = arrivals.prompt_tokens * self._per_prompt_token_j.max() + tokens * self._per_token_j.max()
-        return np.maximum(worst, 1e-9)
+        at_least: Floats = np.maximum(worst, 1e-9)
+        return at_least
 
-    def share(self, arrivals: Arrivals, tokens: Floats) -> tuple[Floats, Floats]:
-        """Energy over the worst one, shape (requests, servers), and that worst energy, shape (requests,)."""
-        worst = self.worst_j(arrivals, tokens)
-        prompt, answer = arrivals.prompt_tokens / worst, tokens / worst
-        return prompt[:, None] * self._per_prompt_token_j + answer[:, None] * self._per_token_j, worst
+    def share(self, prompt_tokens: Floats, tokens: Floats) -> Floats:
+        """Energy of typical requests over the worst server's for the same, shape (requests, servers)."""
+        joules = prompt_tokens[:, None] * self._per_prompt_token_j + tokens[:, None] * self._per_token_j
+        share: Floats = joules / np.maximum(joules.max(axis=1, keepdims=True), 1e-9)
+        return share
