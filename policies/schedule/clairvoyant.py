@@ -8,12 +8,9 @@ import numpy as np
 
 from policies.schedule.base import Scheduler
 from policies.schedule.board import Board
-from policies.schedule.types import REFUSED, Arrivals, Floats
-
-COMFORT = 0.0
-FACTOR = 1.0
-HARM = True
-
+from policies.schedule.csucb import COMFORT, MARGIN
+from policies.schedule.forecast import MAX_RATIO, PRIOR_RATIOS, PRIOR_SPREAD, discounted
+from policies.schedule.types import REFUSED, Arrivals, Floats, Measured, Ticket
 
 class Truth(Protocol):
     """What really happens, as only a simulation can tell."""
@@ -31,18 +28,38 @@ class Truth(Protocol):
 class Clairvoyant(Scheduler):
     """The least energy among the servers on which the request, and all those placed before, meet their limits; else refused.
 
-    It knows true lengths, rates, bandwidths and queues, but not what will arrive later.
+    It knows true lengths, rates, bandwidths and queues, but not what will arrive later. How much that will stretch what it
+    sees it learns as the forecasts of the others do (without it, it fills servers that the next arrivals then delay), and
+    like CS-UCB it prefers servers that leave `COMFORT` of the limit. It is strong, not optimal: `benchmarks.perllm` has a
+    bound that no policy can pass.
     """
 
     def __init__(self, board: Board, services: int, rng: np.random.Generator, truth: Truth) -> None:
         super().__init__(board, services, rng)
         self._truth = truth
+        self._stretch = discounted(services, len(board))
+        self._square = discounted(services, len(board))
+
+    def prepare(self, arrivals: Arrivals, now: float) -> None:
+        mean = self._stretch.mean(1.0, PRIOR_RATIOS, arrivals.service, now)
+        square = self._square.mean(1.0 + PRIOR_SPREAD**2, PRIOR_RATIOS, arrivals.service, now)
+        self._factor = mean + MARGIN * np.sqrt(np.maximum(square - mean**2, 0.0))
 
     def choose(self, arrivals: Arrivals, k: int) -> int:
-        latency = np.where(self.open(), FACTOR * self._truth.latency_s(k), np.inf)
-        feasible = np.flatnonzero(latency <= arrivals.limit_s[k])
-        tight = np.maximum(latency[feasible] / arrivals.limit_s[k] - (1.0 - COMFORT), 0.0)
+        self._seen = self._truth.latency_s(k)
+        share = np.where(self.open(), self._seen * self._factor[k], np.inf) / arrivals.limit_s[k]
+        feasible = np.flatnonzero(share <= 1.0)
+        tight = np.maximum(share[feasible] - (1.0 - COMFORT), 0.0)
         for server in feasible[np.lexsort((self._truth.energy_j(k)[feasible], tight))].tolist():
-            if not (HARM and self._truth.harms(k, server)):
+            if not self._truth.harms(k, server):
                 return int(server)
         return REFUSED
+
+    def place(self, arrivals: Arrivals, k: int, server: int, now: float) -> Ticket:
+        return self.board.place(arrivals, k, server, now, float(self._seen[server]), 0.0)
+
+    def learn(self, ticket: Ticket, measured: Measured, now: float) -> None:
+        latency = max(ticket.limit_s, ticket.expected_s) if measured.latency_s is None else measured.latency_s
+        ratio = min(latency / max(ticket.expected_s, 1e-6), MAX_RATIO)
+        self._stretch.add(ticket.service, ticket.server, ratio, now)
+        self._square.add(ticket.service, ticket.server, ratio**2, now)

@@ -57,7 +57,7 @@ class Forecast:
         spread = np.sqrt(np.maximum(square - ratio**2, 0.0))
         tokens = arrivals.max_tokens * self._length.mean(1.0, PRIOR_RATIOS, classes, now)[group, 0]
         believed = 1.0 / np.maximum(self._board.profile_bandwidth, 1.0)
-        seconds_per_bit = self._seconds_per_bit.mean(believed, PRIOR_BITS, _ONLY, now)[0]
+        seconds_per_bit = self._seconds_per_bit.mean(believed, PRIOR_BITS, ONLY, now)[0]
         self._board.bandwidth[:] = np.where(self._board.profile_bandwidth > 0, 1.0 / seconds_per_bit, 0.0)
         return SlotForecast(self._board, arrivals, classes, group, tokens, ratio, spread, seconds_per_bit)
 
@@ -170,5 +170,5 @@ class SlotForecast:
         return board.waiting_tokens[at] * board.prefill_s[at], board.prefill_s[at] * board.replicas[at], step * rounds
 
 
-_ONLY: Ints = np.zeros(1, dtype=np.int64)
+ONLY: Ints = np.zeros(1, dtype=np.int64)
 """The row of a memory that has one."""
