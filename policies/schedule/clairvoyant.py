@@ -12,6 +12,7 @@ from policies.schedule.csucb import COMFORT, MARGIN
 from policies.schedule.forecast import MAX_RATIO, PRIOR_RATIOS, PRIOR_SPREAD, discounted
 from policies.schedule.types import REFUSED, Arrivals, Floats, Measured, Ticket
 
+
 class Truth(Protocol):
     """What really happens, as only a simulation can tell."""
 

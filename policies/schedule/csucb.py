@@ -80,7 +80,9 @@ class CsUcb(Scheduler):
 
     def place(self, arrivals: Arrivals, k: int, server: int, now: float) -> Ticket:
         expected = self._slot.cell(k, server)
-        room = min(float(self._capacity(server)), 1.0 - float(self.board.reserved_bits_per_s[server] * self._per_bandwidth[server]))
+        room = min(
+            float(self._capacity(server)), 1.0 - float(self.board.reserved_bits_per_s[server] * self._per_bandwidth[server])
+        )
         ticket = self.board.place(arrivals, k, server, now, expected.server_s, expected.network_s)
         ticket.reference_j, ticket.room = float(self._worst_j[k]), room
         self._touched.add(server)
