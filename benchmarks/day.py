@@ -26,8 +26,11 @@ DAY_S = 86_400.0
 MILLION = 1_000_000
 
 
+DATA = Path(os.environ.get("ISTHMUS_DATA", "../shared/data"))
+
+
 def main(
-    data: Annotated[Path, typer.Option(help="Traces and devices.")] = Path(os.environ.get("ISTHMUS_DATA", "../shared/data")),
+    data: Annotated[Path, typer.Option(help="Traces and devices.")] = DATA,
     requests: Annotated[list[int] | None, typer.Option(min=1, help="10,000, 100,000 and 1,000,000 when not given.")] = None,
     policy: Annotated[str, typer.Option(help="The policy.")] = "cs_ucb",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,

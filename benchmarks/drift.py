@@ -39,6 +39,9 @@ WINDOW, STAYS = 25, 200
 TOLERANCE = 0.1
 
 
+DATA = Path(os.environ.get("ISTHMUS_DATA", "../shared/data"))
+
+
 def values(results: Sequence[RunResult], at_s: float) -> np.ndarray:
     """Value of the requests around the change, mean over seeds; index BEFORE is the first request after it."""
     rows = []
@@ -56,7 +59,7 @@ def back_after(regret: np.ndarray, best: np.ndarray) -> int | None:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Traces and devices.")] = Path(os.environ.get("ISTHMUS_DATA", "../shared/data")),
+    data: Annotated[Path, typer.Option(help="Traces and devices.")] = DATA,
     seeds: Annotated[int, typer.Option(min=2, help="Runs of each policy.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:

@@ -42,6 +42,9 @@ OTHERS = ("earliest_finish_admission", "cs_ucb_sliding", "cs_ucb_plain", "clairv
 UNBOUNDED = 100_000
 
 
+DATA = Path(os.environ.get("ISTHMUS_DATA", "../shared/data"))
+
+
 def case(name: str, data: Path, load: float, seeds: int) -> Scenario:
     """The scenario of one row of the table."""
     base = scenario("perllm", data)
@@ -104,7 +107,7 @@ def ratios(summaries: Sequence[PolicySummary], bound: float) -> dict[str, float]
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Traces and devices.")] = Path(os.environ.get("ISTHMUS_DATA", "../shared/data")),
+    data: Annotated[Path, typer.Option(help="Traces and devices.")] = DATA,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each policy.")] = 10,
     load: Annotated[list[float] | None, typer.Option(help="Times the nominal capacity; 0.5, 1 and 1.5 when not given.")] = None,
     case_: Annotated[list[str] | None, typer.Option("--case", help="steady, traced, patient; all when not given.")] = None,

@@ -104,7 +104,8 @@ class ReplicaTarget:
             self._wanted.popleft()
         most = max(count for _, count in self._wanted)
         numbers = (
-            f"forecast {rate:.2f} arrivals/s in {settings.startup_s:g} s (now {self._level:.2f}, {self._trend:+.3f} per interval), "
+            f"forecast {rate:.2f} arrivals/s in {settings.startup_s:g} s "
+            f"(now {self._level:.2f}, {self._trend:+.3f} per interval), "
             f"{self._service_s:.2f} s in one of {settings.slots} slots, {self._miss_rate:.2f} misses/s"
         )
         if wanted > current:

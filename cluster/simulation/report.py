@@ -20,10 +20,16 @@ COLOURS = (
     *("#b04a5a", "#6b7280", "#7c9fc0", "#d29a7a", "#9dbb86", "#40464f"),
 )
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1f2933; background: #fff; max-width: 1080px; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin: 2.2rem 0 .2rem } p { margin: .2rem 0 .6rem; color: #52606d }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums } td, th { padding: .3rem .6rem; text-align: right }
-td:first-child, th:first-child { text-align: left } tr { border-bottom: 1px solid #e4e7eb } th { color: #52606d; font-weight: 600 }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1f2933; background: #fff; max-width: 1080px; margin: 2rem auto }
+body { padding: 0 1rem }
+h1 { font-size: 1.5rem }
+h2 { font-size: 1.1rem; margin: 2.2rem 0 .2rem }
+p { margin: .2rem 0 .6rem; color: #52606d }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
+td, th { padding: .3rem .6rem; text-align: right }
+td:first-child, th:first-child { text-align: left }
+tr { border-bottom: 1px solid #e4e7eb }
+th { color: #52606d; font-weight: 600 }
 .scroll { overflow-x: auto }
 """
 
@@ -49,14 +55,20 @@ def report(name: str, prepared: Prepared, results: Sequence[RunResult], summarie
         _section("Over time", f"Answered in time per second of arrival, seed {first}.", _over_time(of_first)),
     ]
     if any(result.policy == CLAIRVOYANT for result in results) and len(summaries) > 1:
-        text = f"What the clairvoyant gained more, added up over the requests, seed {first}. An answer in time is worth 1, less up to half for its energy."
+        text = (
+            f"What the clairvoyant gained more, added up over the requests, seed {first}. "
+            "An answer in time is worth 1, less up to half for its energy."
+        )
         sections.append(_section("Regret", text, _regret(of_first)))
     if any(result.samples for result in of_first):
         text = f"Replicas that take work, seed {first}. Point at a step for its reason."
         sections.append(_section("Cloud replicas", text, _replicas(of_first)))
     requests = len(of_first[0].met)
     seeds = len(prepared.scenario.seeds)
-    lead = f"Simulated: {requests:,} requests in {prepared.scenario.duration_s:g} s on {len(of_first[0].servers)} servers, {seeds} seed{'s' * (seeds > 1)}."
+    lead = (
+        f"Simulated: {requests:,} requests in {prepared.scenario.duration_s:g} s on {len(of_first[0].servers)} servers, "
+        f"{seeds} seed{'s' * (seeds > 1)}."
+    )
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(name)}</title><style>{STYLE}</style>"
         f"<script>{get_plotlyjs()}</script></head><body><h1>{escape(name)}</h1><p>{lead}</p>{_table(summaries)}{''.join(sections)}</body></html>"
@@ -77,7 +89,7 @@ def _section(title: str, text: str, figure: go.Figure) -> str:
 
 
 def _table(summaries: Sequence[PolicySummary]) -> str:
-    head = ("policy", "in time /s", "attainment", "J per served", "p95 s", "refused", "regret", "C2–C4 broken")
+    head = ("policy", "in time /s", "attainment", "J per served", "p95 s", "refused", "regret", "C2-C4 broken")
     rows = [
         (s.policy, str(s.served_per_s), str(s.attainment), str(s.joules_per_served), f"{s.p95_s:.2f}", f"{s.refused:.1%}",
          "" if s.regret_per_request is None else f"{s.regret_per_request:.4f}", str(s.broken))

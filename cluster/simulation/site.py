@@ -16,7 +16,7 @@ class SimulatedServer:
     """What stands at a site. A job goes to the replica with the fewest requests, as in Serve."""
 
     def __init__(self, env: Environment, profile: Server, link: Trace | None, phase_s: float, startup_s: float) -> None:
-        """`link` is the bandwidth over time from `phase_s` on, None for a constant one; `startup_s` what a replica needs to start."""
+        """`link` is the bandwidth over time from `phase_s` on, None for a constant one; a replica starts in `startup_s`."""
         self._env = env
         self._profile = profile
         self._link, self._phase_s = link, phase_s
@@ -90,7 +90,7 @@ class SimulatedServer:
             engine.slow_down(factor)
 
     def scale(self, target: int, changed: Callable[[], None]) -> None:
-        """Go to `target` replicas: new ones start, superfluous ones finish their work first. `changed` is called when one is ready."""
+        """Go to `target` replicas: new ones start, superfluous ones finish their work first; `changed` hears of each change."""
         self._count()
         wanted = target - self.ready - self.starting
         for _ in range(max(0, wanted)):

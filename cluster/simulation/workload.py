@@ -50,7 +50,9 @@ class Workload:
 
 
 def read_requests(file: FilePath) -> RequestTrace:
-    """A CSV with the columns TIMESTAMP (a date and time, or seconds), ContextTokens, GeneratedTokens. Silence between rows is kept.
+    """A CSV with the columns TIMESTAMP (a date and time, or seconds), ContextTokens, GeneratedTokens.
+
+    Silence between rows is kept.
 
     Raises ConfigurationError naming the first line that is wrong: a missing value, a time before the line above or below
     zero, a number of tokens below zero; or the column that is unknown or missing.

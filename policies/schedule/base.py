@@ -41,8 +41,10 @@ class Scheduler(ABC):
         The request with the least time left is placed first, and each sees what those before it reserved (C4: each gets
         one server).
         """
-        self.prepare(arrivals, now)
         tickets: list[Ticket | None] = [None] * len(arrivals)
+        if not tickets or not len(self.board):
+            return tickets
+        self.prepare(arrivals, now)
         for k in np.argsort(arrivals.limit_s, kind="stable").tolist() if len(arrivals) > 1 else range(len(arrivals)):
             server = self.choose(arrivals, k)
             if server != REFUSED and self.has_room(server):

@@ -67,8 +67,6 @@ class CsUcb(Scheduler):
         self._index += THETA * np.minimum(self._slack - COMFORT, 0.0)
 
     def choose(self, arrivals: Arrivals, k: int) -> int:
-        if not len(self.board):
-            return REFUSED
         server = best_server(self._index[k], self._touched, lambda server: self._refresh(k, server))
         slack = self._slack[k, server]
         if slack >= 0:

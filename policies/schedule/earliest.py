@@ -24,8 +24,6 @@ class EarliestFinish(Scheduler):
         self._promise[:, ~self.open()] = -np.inf
 
     def choose(self, arrivals: Arrivals, k: int) -> int:
-        if not len(self.board):
-            return REFUSED
         server = best_server(self._promise[k], self._touched, lambda server: self._refresh(k, server))
         return server if np.isfinite(self._promise[k, server]) else REFUSED
 

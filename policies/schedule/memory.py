@@ -33,7 +33,9 @@ class Memory(ABC):
 
     def count(self, rows: Ints, now: float) -> Floats:
         """The effective number of values in some rows, shape (len(rows), columns)."""
-        return self._weight[rows] / self._unit(self._clock(now))
+        unit = self._unit(self._clock(now))  # first: it drops what has left a window
+        count: Floats = self._weight[rows] / unit
+        return count
 
     def mean(self, prior: Floats | float, strength: float, rows: Ints, now: float) -> Floats:
         """Means of some rows, shape (len(rows), columns), shrunk toward `prior`, which counts as `strength` > 0 values.

@@ -48,8 +48,6 @@ class ProfileEnergy:
 
     def worst_j(self, arrivals: Arrivals, tokens: Floats) -> Floats:
         """Energy of each request on the server that needs the most per token, in joules, shape (requests,)."""
-        if not len(self._per_token_j):
-            return np.ones(len(arrivals))
         worst = arrivals.prompt_tokens * self._per_prompt_token_j.max() + tokens * self._per_token_j.max()
         at_least: Floats = np.maximum(worst, 1e-9)
         return at_least
