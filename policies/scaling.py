@@ -4,7 +4,8 @@ Every interval: Holt's linear forecast of the arrival rate λ (level and trend) 
 offered work a = λ S with S the measured seconds in a slot per request; the slots wanted a + z sqrt(a) (square-root staffing:
 arrivals are not evenly spread), plus what the limits missed of late would have needed; replicas = slots wanted / slots of a
 replica, where the last, partly used one must be worth its price in misses avoided. Up at once; down only to the most that
-was wanted during `hold_s`, so that noise does not start and stop replicas; to zero when nothing came for that long.
+was wanted, for a fifth more arrivals, during `hold_s`, so that noise does not start and stop replicas; to zero when nothing
+came for that long.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from dataclasses import dataclass
 
 from policies.errors import ConfigurationError
 
-ALPHA, BETA = 0.4, 0.1
+ALPHA, BETA = 0.3, 0.05
 """Holt's smoothing of level and trend per interval."""
 STAFFING_Z = 1.0
+CUSHION = 0.2
+"""A replica is given up only when this much more would not need it either."""
 SERVICE_WEIGHT = 0.05
 """Weight of each new service time in their running mean."""
 
@@ -99,7 +102,7 @@ class ReplicaTarget:
         self._began = now
         rate = self._forecast(passed)
         wanted = self._replicas(rate)
-        self._wanted.append((now, wanted))
+        self._wanted.append((now, self._replicas(rate * (1 + CUSHION))))
         while self._wanted[0][0] < now - settings.hold_s:
             self._wanted.popleft()
         most = max(count for _, count in self._wanted)

@@ -129,7 +129,9 @@ class Board:
             outstanding[ticket.server] += 1
             reserved[ticket.server] += ticket.bits / ticket.limit_s
         assert np.array_equal(outstanding, self.outstanding)
-        assert np.allclose(reserved, self.reserved_bits_per_s)
+        assert np.allclose(
+            reserved, self.reserved_bits_per_s, atol=1.0
+        )  # a bit per second may stay of a terabit that was released
 
     def _free_index(self, name: str) -> int:
         """One that nobody has, its old one first for a server that comes back."""
