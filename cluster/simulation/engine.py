@@ -8,38 +8,12 @@ All running sequences progress alike, so one counter of tokens and the counts at
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from itertools import count
 
-from simpy import Environment, Event
+from simpy import Environment
 
+from cluster.simulation.job import Job, after
 from policies.schedule.types import Server
-
-_order = count()
-
-
-@dataclass(slots=True)
-class Job:
-    """The work of one request on a replica."""
-
-    prompt_tokens: float
-    tokens: float
-    deadline_s: float = float("inf")
-    """When the answer is too late, less the way back; only the clairvoyant looks."""
-    started: Callable[[], None] | None = None
-    done: Callable[[], None] | None = None
-    engine: Engine | None = None
-    energy_j: float = 0.0
-    gone: bool = False
-    running: bool = False
-    entered_j: float = 0.0
-    entered_s: float = 0.0
-    service_s: float = 0.0
-    """Seconds in a slot."""
-    target: float = 0.0
-    order: int = field(default_factory=lambda: next(_order))
 
 
 class Engine:
@@ -213,8 +187,7 @@ class Engine:
         else:
             return
         version = self._version
-        event = self._env.timeout(max(0.0, delay))
-        event.callbacks.append(lambda _: self._wake(version))
+        after(self._env, max(0.0, delay), lambda: self._wake(version))
 
     def _wake(self, version: int) -> None:
         if version != self._version:
@@ -244,10 +217,3 @@ class Engine:
         self._admit()
         if job.done:
             job.done()
-
-
-def after(env: Environment, seconds: float, call: Callable[[], None]) -> Event:
-    """Call `call` when `seconds` have passed."""
-    event = env.timeout(seconds)
-    event.callbacks.append(lambda _: call())
-    return event

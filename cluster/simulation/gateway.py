@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from simpy import Environment
 
-from cluster.simulation.engine import Job, after
+from cluster.simulation.job import Job, after
 from cluster.simulation.site import SimulatedServer
 from cluster.simulation.workload import Workload
 from policies.schedule.base import Scheduler

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from simpy import Environment
 
-from cluster.simulation.engine import Engine, Job, after
+from cluster.simulation.engine import Engine
+from cluster.simulation.job import Job, after
 from cluster.trace import Trace
 from policies.schedule.types import Server
 

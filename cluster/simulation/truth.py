@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from simpy import Environment
 
-from cluster.simulation.engine import Engine, Job
+from cluster.simulation.engine import Engine
+from cluster.simulation.job import Job
 from cluster.simulation.site import SimulatedServer
 from cluster.simulation.workload import Workload
 from policies.schedule.types import Floats

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simpy import Environment
 
-from cluster.simulation.engine import Engine, Job, after
+from cluster.simulation.engine import Engine
+from cluster.simulation.job import Job, after
 from tests.unit.schedule.fleet import server
 
 PROFILE = server("e", slots=2, prefill_tokens_per_s=100.0, step_s=0.1, step_per_sequence_s=0.05, idle_w=10, busy_w=50, peak_w=60)
