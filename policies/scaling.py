@@ -97,8 +97,8 @@ class ReplicaTarget:
         """The replicas that there should be, given that `current` are ready or starting."""
         settings = self._settings
         passed = settings.interval_s if self._began is None else now - self._began
-        if passed <= 0:
-            return ScalingDecision(current, f"keep {current}: the clock has not moved")
+        if passed < settings.interval_s / 2:  # a rate over so short a time says nothing
+            return ScalingDecision(current, f"keep {current}: {passed:.3g} s since the last decision are too short to tell")
         self._began = now
         rate = self._forecast(passed)
         wanted = self._replicas(rate)
