@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import accumulate, pairwise
 from pathlib import Path as FilePath
 from statistics import median
@@ -29,6 +29,10 @@ class Trace:
         """Seconds after which the trace starts again."""
         return self._starts[-1]
 
+    def scaled(self, factor: float) -> Trace:
+        """The same shape with `factor` > 0 times the bandwidth."""
+        return Trace([*self._starts], [factor * rate for rate in self._rates])
+
     @property
     def mean_bits_per_s(self) -> float:
         """Bandwidth averaged over one period."""
@@ -48,7 +52,7 @@ class Trace:
 
     def _time_of(self, bits: float) -> float:
         """The earliest offset by which `bits` of a period have left."""
-        i = next(i for i, sent in enumerate(self._sent) if sent >= bits)
+        i = bisect_left(self._sent, bits)
         return 0.0 if i == 0 else self._starts[i - 1] + (bits - self._sent[i - 1]) / self._rates[i - 1]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cluster.cli import check, down, evaluate, index, init, k8s, profile, report, route, status, up
+from cluster.cli import check, down, evaluate, index, init, k8s, profile, report, route, simulate, status, up
 from policies.errors import ConfigurationError, IsthmusError
 
 
@@ -46,6 +46,7 @@ app.command("profile")(profile.profile)
 app.command("report")(report.report)
 app.command("evaluate")(evaluate.evaluate)
 app.command("route")(route.route)
+app.command("simulate")(simulate.simulate)
 app.add_typer(k8s.app, name="k8s")
 
 

@@ -1,0 +1,106 @@
+"""How fast each policy finds its way again after the cluster has changed.
+
+    python -m benchmarks.drift [--data ../shared/data] [--seeds 20] [--json]
+
+Half-way through, the best edge's link loses 80 % of its bandwidth, or that edge becomes three times slower, or a new server
+joins. Regret is the clairvoyant's value less the policy's on the same requests (an answer in time is worth 1, less up to half
+for its energy), averaged over seeds and over `WINDOW` consecutive requests; a policy is back from the first request
+after the change from which on this mean stays within 10 % of the clairvoyant's value for the `STAYS` requests that follow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from benchmarks.scenarios import scenario
+from cluster.simulation.result import RunResult
+from cluster.simulation.run import Prepared
+from cluster.simulation.scenario import Happening
+from cluster.simulation.summary import CLAIRVOYANT
+
+CHANGES = {
+    "link loses 80 %": Happening(at_s=150, site="edge-1", kind="link", factor=0.2),
+    "3 x slower": Happening(at_s=150, site="edge-1", kind="slow", factor=3.0),
+    "server joins": Happening(at_s=150, site="edge-1", kind="join"),
+}
+POLICIES = ("cs_ucb", "cs_ucb_sliding", "cs_ucb_plain", "ucb1", "thompson", "earliest_finish", CLAIRVOYANT)
+BEFORE, AFTER = 100, 500
+WINDOW, STAYS = 25, 200
+TOLERANCE = 0.1
+
+
+DATA = Path(os.environ.get("ISTHMUS_DATA", "../shared/data"))
+
+
+def values(results: Sequence[RunResult], at_s: float) -> np.ndarray:
+    """Value of the requests around the change, mean over seeds; index BEFORE is the first request after it."""
+    rows = []
+    for result in results:
+        change = int(np.searchsorted(result.arrived_s, at_s))
+        rows.append(result.value[change - BEFORE : change + AFTER])
+    return np.asarray(np.mean(rows, axis=0))
+
+
+def back_after(regret: np.ndarray, best: np.ndarray) -> int | None:
+    """Requests after the change until the regret is small for good; None when it never is."""
+    kernel = np.ones(WINDOW) / WINDOW
+    small = np.convolve(regret[BEFORE:], kernel, "valid") <= TOLERANCE * np.convolve(best[BEFORE:], kernel, "valid")
+    return next((i for i in range(len(small) - STAYS) if small[i : i + STAYS].all()), None)
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Traces and devices.")] = DATA,
+    seeds: Annotated[int, typer.Option(min=2, help="Runs of each policy.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Requests until the regret is within 10 % of the clairvoyant again."""
+    rows = []
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=len(CHANGES) * len(POLICIES) * seeds)
+        for name, change in CHANGES.items():
+            base = scenario("drift", data).model_copy(update={"happenings": (change,)})
+            prepared = Prepared.of(base)
+            value = {}
+            for policy in POLICIES:
+                results = []
+                for seed in range(seeds):
+                    progress.update(task, description=f"{name}: {policy}")
+                    results.append(prepared.run(policy, seed))
+                    progress.advance(task)
+                value[policy] = values(results, change.at_s)
+            best = value[CLAIRVOYANT]
+            for policy in POLICIES[:-1]:
+                regret = best - value[policy]
+                rows.append(
+                    {
+                        "change": name,
+                        "policy": policy,
+                        "back_after_requests": back_after(regret, best),
+                        "regret_first_150": float(regret[BEFORE : BEFORE + 150].mean()),
+                        "regret_150_to_500": float(regret[BEFORE + 150 :].mean()),
+                        "clairvoyant_150_to_500": float(best[BEFORE + 150 :].mean()),
+                    }
+                )
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("change", "policy", "back after requests", "regret, first 150", "regret, 150-500", "clairvoyant's value")
+    for row in rows:
+        back = row["back_after_requests"]
+        numbers = (f"{row[key]:.3f}" for key in ("regret_first_150", "regret_150_to_500", "clairvoyant_150_to_500"))
+        table.add_row(str(row["change"]), str(row["policy"]), "never" if back is None else str(back), *numbers)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

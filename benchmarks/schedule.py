@@ -1,0 +1,122 @@
+"""How many requests one core places per second among 1,000 servers.
+
+    python -m benchmarks.schedule [--servers 1000] [--slot 64] [--slots 200] [--policy NAME ...] [--json]
+
+Requests come in slots; between two slots half of what is outstanding is answered, so that every figure of the board moves
+and all learning is included. Seconds are those of the process on its core, not of the wall.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from policies.schedule import SCHEDULERS, make_scheduler
+from policies.schedule.board import Board
+from policies.schedule.types import Arrivals, Measured, Server
+
+SERVICES = 6
+WARM_UP = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """One policy."""
+
+    policy: str
+    servers: int
+    slot: int
+    placed: int
+    decisions_per_s: float
+    learnt_per_s: float
+
+
+def servers(number: int, rng: np.random.Generator) -> list[Server]:
+    """Edge servers of different speeds, every fiftieth of them a cloud."""
+    step = rng.uniform(0.005, 0.06, number)
+    return [
+        Server(
+            name=f"s{i}",
+            cloud=i % 50 == 0,
+            slots=32,
+            queue=8,
+            prefill_tokens_per_s=30 / step[i],
+            step_s=step[i],
+            step_per_sequence_s=step[i] / 20,
+            idle_w=10.0,
+            busy_w=100.0,
+            peak_w=300.0,
+            bits_per_s=1e8,
+            near_s=0.005,
+            far_s=0.04,
+        )
+        for i in range(number)
+    ]
+
+
+def arrivals(number: int, servers_: int, rng: np.random.Generator) -> Arrivals:
+    """One slot."""
+    return Arrivals(
+        service=rng.integers(SERVICES, size=number),
+        origin=rng.integers(servers_, size=number),
+        limit_s=rng.uniform(2, 6, number),
+        prompt_tokens=rng.uniform(50, 800, number),
+        max_tokens=rng.uniform(16, 200, number),
+        bits=rng.uniform(1e4, 1e6, number),
+    )
+
+
+def speed(policy: str, number: int, slot: int, slots: int) -> Speed:
+    """Decisions and observations of `slots` slots, after a warm-up."""
+    rng = np.random.default_rng(0)
+    board = Board(servers(number, rng))
+    scheduler = make_scheduler(policy, board, SERVICES, rng)
+    outstanding: deque[int] = deque()
+    deciding, learning, placed, learnt = 0.0, 0.0, 0, 0
+    for i in range(slots + WARM_UP):
+        now = 0.05 * i
+        batch = arrivals(slot, number, rng)
+        began = time.process_time()
+        tickets = [ticket for ticket in scheduler.decide(batch, now) if ticket is not None]
+        decided = time.process_time()
+        outstanding.extend(ticket.number for ticket in tickets)
+        answers = [Measured(outstanding.popleft(), rng.uniform(0.5, 4), 50.0, 16, 0.01) for _ in range(len(outstanding) // 2)]
+        answering = time.process_time()
+        for answer in answers:
+            scheduler.observe(answer, now)
+        if i >= WARM_UP:
+            deciding, learning = deciding + decided - began, learning + time.process_time() - answering
+            placed, learnt = placed + len(tickets), learnt + len(answers)
+    return Speed(policy, number, slot, placed, slot * slots / deciding, learnt / learning)
+
+
+def main(
+    servers: Annotated[int, typer.Option(min=1, help="Servers on the board.")] = 1000,
+    slot: Annotated[int, typer.Option(min=1, help="Requests that are placed together.")] = 64,
+    slots: Annotated[int, typer.Option(min=1, help="How many slots.")] = 200,
+    policy: Annotated[list[str] | None, typer.Option(help="Policies; all when not given.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Requests placed per second on one core."""
+    names = policy or list(SCHEDULERS)
+    results = [speed(name, servers, slot, slots) for name in track(names, "policies", console=Console(stderr=True))]
+    if as_json:
+        typer.echo(json.dumps([asdict(result) for result in results], indent=2))
+        return
+    table = Table("policy", "servers", "slot", "placed", "decisions/s", "outcomes learnt/s")
+    for r in results:
+        table.add_row(r.policy, str(r.servers), str(r.slot), str(r.placed), f"{r.decisions_per_s:,.0f}", f"{r.learnt_per_s:,.0f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""A simulated cluster for the policies that also run live: `isthmus simulate`."""

@@ -1,0 +1,159 @@
+"""The report of a simulation: one HTML file with its charts and without any link to elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from cluster.simulation.result import RunResult
+from cluster.simulation.run import Prepared
+from cluster.simulation.summary import CLAIRVOYANT, PolicySummary, regret
+
+BINS = 60
+COLOURS = (
+    *("#2f6f9f", "#c4622d", "#5b8c3a", "#8a5fa8", "#b8902e", "#3c8f8c"),
+    *("#b04a5a", "#6b7280", "#7c9fc0", "#d29a7a", "#9dbb86", "#40464f"),
+)
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #1f2933; background: #fff; max-width: 1080px; margin: 2rem auto }
+body { padding: 0 1rem }
+h1 { font-size: 1.5rem }
+h2 { font-size: 1.1rem; margin: 2.2rem 0 .2rem }
+p { margin: .2rem 0 .6rem; color: #52606d }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
+td, th { padding: .3rem .6rem; text-align: right }
+td:first-child, th:first-child { text-align: left }
+tr { border-bottom: 1px solid #e4e7eb }
+th { color: #52606d; font-weight: 600 }
+.scroll { overflow-x: auto }
+"""
+
+
+def report(name: str, prepared: Prepared, results: Sequence[RunResult], summaries: Sequence[PolicySummary]) -> str:
+    """The whole page."""
+    first = prepared.scenario.seeds[0]
+    of_first = [result for result in results if result.seed == first]
+    sections = [
+        _section(
+            "Answered within their limit", "Per second; the mean over seeds with its 95 % interval.", _throughput(summaries)
+        ),
+        _section(
+            "Attainment per class",
+            "Share of the requests of each class that were answered within their limit.",
+            _attainment(summaries),
+        ),
+        _section(
+            "Energy",
+            "Joules of the used servers, idle time and network included, per request answered in time.",
+            _energy(summaries),
+        ),
+        _section("Over time", f"Answered in time per second of arrival, seed {first}.", _over_time(of_first)),
+    ]
+    if any(result.policy == CLAIRVOYANT for result in results) and len(summaries) > 1:
+        text = (
+            f"What the clairvoyant gained more, added up over the requests, seed {first}. "
+            "An answer in time is worth 1, less up to half for its energy."
+        )
+        sections.append(_section("Regret", text, _regret(of_first)))
+    if any(result.samples for result in of_first):
+        text = f"Replicas that take work, seed {first}. Point at a step for its reason."
+        sections.append(_section("Cloud replicas", text, _replicas(of_first)))
+    requests = len(of_first[0].met)
+    seeds = len(prepared.scenario.seeds)
+    lead = (
+        f"Simulated: {requests:,} requests in {prepared.scenario.duration_s:g} s on {len(of_first[0].servers)} servers, "
+        f"{seeds} seed{'s' * (seeds > 1)}."
+    )
+    return (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(name)}</title><style>{STYLE}</style>"
+        f"<script>{get_plotlyjs()}</script></head><body><h1>{escape(name)}</h1><p>{lead}</p>{_table(summaries)}{''.join(sections)}</body></html>"
+    )
+
+
+def _section(title: str, text: str, figure: go.Figure) -> str:
+    figure.update_layout(
+        template="plotly_white",
+        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        height=360,
+        font={"size": 13},
+        colorway=COLOURS,
+        legend={"orientation": "h", "y": -0.25},
+    )
+    chart = figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
+    return f"<h2>{escape(title)}</h2><p>{escape(text)}</p>{chart}"
+
+
+def _table(summaries: Sequence[PolicySummary]) -> str:
+    head = ("policy", "in time /s", "attainment", "J per served", "p95 s", "refused", "regret", "C2-C4 broken")
+    rows = [
+        (s.policy, str(s.served_per_s), str(s.attainment), str(s.joules_per_served), f"{s.p95_s:.2f}", f"{s.refused:.1%}",
+         "" if s.regret_per_request is None else f"{s.regret_per_request:.4f}", str(s.broken))
+        for s in summaries
+    ]  # fmt: skip
+    cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<div class='scroll'><table><tr>{''.join(f'<th>{title}</th>' for title in head)}</tr>{cells}</table></div>"
+
+
+def _bars(summaries: Sequence[PolicySummary], values: Sequence[Any], title: str) -> go.Figure:
+    errors = [value.half_width or 0.0 for value in values]
+    bar = go.Bar(
+        y=[s.policy for s in summaries][::-1], x=[value.mean for value in values][::-1], orientation="h",
+        error_x={"type": "data", "array": errors[::-1]}, marker_color=COLOURS[0],
+    )  # fmt: skip
+    return go.Figure(bar, {"xaxis": {"title": title, "rangemode": "tozero"}})
+
+
+def _throughput(summaries: Sequence[PolicySummary]) -> go.Figure:
+    return _bars(summaries, [s.served_per_s for s in summaries], "requests per second")
+
+
+def _energy(summaries: Sequence[PolicySummary]) -> go.Figure:
+    finite = [s for s in summaries if np.isfinite(s.joules_per_served.mean)]
+    return _bars(finite, [s.joules_per_served for s in finite], "joules per served request")
+
+
+def _attainment(summaries: Sequence[PolicySummary]) -> go.Figure:
+    services = list(summaries[0].attainment_by_service)
+    bars = [
+        go.Bar(name=name, x=[s.policy for s in summaries], y=[s.attainment_by_service[name] for s in summaries])
+        for name in services
+    ]
+    return go.Figure(bars, {"yaxis": {"tickformat": ".0%", "range": [0, 1]}, "barmode": "group"})
+
+
+def _over_time(results: Sequence[RunResult]) -> go.Figure:
+    lines = []
+    for result in results:
+        edges = np.linspace(0.0, result.window_s[1], BINS + 1)
+        met, _ = np.histogram(result.arrived_s[result.met], edges)
+        lines.append(go.Scatter(name=result.policy, x=edges[:-1], y=met / np.diff(edges), mode="lines", line={"width": 1.5}))
+    return go.Figure(lines, {"xaxis": {"title": "seconds"}, "yaxis": {"title": "per second", "rangemode": "tozero"}})
+
+
+def _regret(results: Sequence[RunResult]) -> go.Figure:
+    best = next(result for result in results if result.policy == CLAIRVOYANT)
+    lines = []
+    for result in results:
+        if result is not best and result.counted.any():
+            total = np.cumsum(regret(result, best))
+            at = np.linspace(0, len(total) - 1, min(len(total), 400)).astype(int)  # what a screen can show
+            lines.append(go.Scatter(name=result.policy, x=at, y=total[at], mode="lines", line={"width": 1.5}))
+    return go.Figure(lines, {"xaxis": {"title": "requests"}, "yaxis": {"title": "regret"}})
+
+
+def _replicas(results: Sequence[RunResult]) -> go.Figure:
+    lines = []
+    for result in results:
+        samples = result.samples
+        lines.append(
+            go.Scatter(
+                name=result.policy, x=[s.at_s for s in samples], y=[s.replicas for s in samples], mode="lines",
+                line={"shape": "hv", "width": 1.5}, text=[s.reason for s in samples], hoverinfo="text+name",
+            )
+        )  # fmt: skip
+    return go.Figure(lines, {"xaxis": {"title": "seconds"}, "yaxis": {"title": "replicas", "rangemode": "tozero", "dtick": 1}})

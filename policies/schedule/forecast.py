@@ -1,0 +1,174 @@
+"""How long a request will take on each server: the profile's arithmetic, corrected by what was measured.
+
+D = wait_tran + size / bandwidth + wait_infer + work / rate + the way back (PerLLM, arXiv 2405.14636). The work is known only
+in part: of an answer's length its bound is, so the mean share of the bound that answers of a class use is learned. All that
+the profile's arithmetic leaves out (prefills of others, batching, a slow day) is learned as the ratio of measured to computed
+time of each (service class, server), with its spread; ratios fade with age, so that a server is believed to be as its
+profile says when nothing has been heard from it for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from policies.schedule.board import Board
+from policies.schedule.memory import Discounted, Memory
+from policies.schedule.types import Arrivals, Floats, Ints, Measured, Ticket
+
+HALF_LIFE_S = 20.0
+PRIOR_RATIOS, PRIOR_SPREAD = 3.0, 0.25
+"""A cold arm is believed as if three requests had taken what the profile says, give or take a quarter."""
+PRIOR_BITS = 2e6
+"""A link is believed to be as configured until about this much has crossed it."""
+MAX_RATIO = 20.0
+"""One absurd measurement must not close a server for many half-lives."""
+
+
+MakeMemory = Callable[[int, int], Memory]
+"""A memory of some rows and columns."""
+
+
+def discounted(rows: int, columns: int) -> Memory:
+    """How measurements fade where nothing else is said."""
+    return Discounted(rows, columns, HALF_LIFE_S)
+
+
+class Forecast:
+    """Learns from outcomes and computes latencies. The board's bandwidths are kept at what was measured."""
+
+    def __init__(self, board: Board, services: int, make_memory: MakeMemory = discounted) -> None:
+        """`services` is the number of service classes; `make_memory` says how measurements fade."""
+        self._board = board
+        self._ratio = make_memory(services, len(board))
+        self._square = make_memory(services, len(board))
+        self._length = make_memory(services, 1)
+        self._seconds_per_bit = make_memory(1, len(board))
+        self._generation = list(board.generation)
+
+    def slot(self, arrivals: Arrivals, now: float) -> SlotForecast:
+        """What latencies these requests would have on every server."""
+        self._follow()
+        classes, group = np.unique(arrivals.service, return_inverse=True)
+        ratio = self._ratio.mean(1.0, PRIOR_RATIOS, classes, now)
+        square = self._square.mean(1.0 + PRIOR_SPREAD**2, PRIOR_RATIOS, classes, now)
+        spread = np.sqrt(np.maximum(square - ratio**2, 0.0))
+        tokens = arrivals.max_tokens * self._length.mean(1.0, PRIOR_RATIOS, classes, now)[group, 0]
+        believed = 1.0 / np.maximum(self._board.profile_bandwidth, 1.0)
+        seconds_per_bit = self._seconds_per_bit.mean(believed, PRIOR_BITS, ONLY, now)[0]
+        self._board.bandwidth[:] = np.where(self._board.profile_bandwidth > 0, 1.0 / seconds_per_bit, 0.0)
+        return SlotForecast(self._board, arrivals, classes, group, tokens, ratio, spread, seconds_per_bit)
+
+    def observe(self, ticket: Ticket, measured: Measured, now: float) -> None:
+        """Learn from the outcome of a placed request; impossible numbers are ignored.
+
+        A request that was given up took longer than nobody knows: it counts as twice its limit, or its forecast if that is more.
+        """
+        self._follow()
+        i = ticket.server
+        latency = 2 * ticket.limit_s if measured.latency_s is None else measured.latency_s
+        ratio = (latency - ticket.network_s) / max(ticket.expected_s, 1e-6)
+        if np.isfinite(ratio) and latency >= 0:
+            ratio = min(max(ratio, 0.0), MAX_RATIO)
+            ratio = max(ratio, 1.0) if measured.latency_s is None else ratio
+            self._ratio.add(ticket.service, i, ratio, now)
+            self._square.add(ticket.service, i, ratio**2, now)
+        if measured.tokens is not None and 0 <= measured.tokens <= ticket.max_tokens:
+            self._length.add(ticket.service, 0, measured.tokens / ticket.max_tokens, now)
+        if measured.sending_s is not None and 0 < measured.sending_s < np.inf:
+            bits = ticket.bits + ticket.ahead_bits
+            self._seconds_per_bit.add(0, i, measured.sending_s / max(bits, 1.0), now, weight=bits)
+
+    def _follow(self) -> None:
+        """Make room for new servers, and forget about those whose index was taken by another."""
+        if self._generation == self._board.generation:
+            return
+        for memory in (self._ratio, self._square, self._seconds_per_bit):
+            memory.grow(len(self._board))
+            for i, (known, actual) in enumerate(zip(self._generation, self._board.generation, strict=False)):
+                if known != actual:
+                    memory.forget(i)
+        self._generation = list(self._board.generation)
+
+
+class Expected(NamedTuple):
+    """Seconds of one request on one server: what the arithmetic alone says, and the latency corrected by measurements."""
+
+    network_s: float
+    server_s: float
+    latency_s: float
+
+
+class SlotForecast:
+    """Latencies of the K requests of one slot on all servers. Placing one changes the column of its server only.
+
+    Matrices over requests and servers are products of few columns and rows, which is what makes a slot cheap.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        arrivals: Arrivals,
+        classes: Ints,
+        group: Ints,
+        tokens: Floats,
+        ratio: Floats,
+        spread: Floats,
+        seconds_per_bit: Floats,
+    ) -> None:
+        self._board = board
+        self._arrivals = arrivals
+        self.classes = classes
+        """The service classes in the slot, shape (classes,)."""
+        self.group = group
+        """Which of `classes` each request is, shape (K,)."""
+        self.tokens = tokens
+        """Expected lengths of the answers, shape (K,)."""
+        self._ratio, self._spread = ratio, spread
+        self._seconds_per_bit = seconds_per_bit
+
+    def all(self, margin: float = 0.0) -> Floats:
+        """Seconds until the answer, with `margin` standard deviations on top, shape (K, servers)."""
+        board, arrivals = self._board, self._arrivals
+        self._factor = self._ratio + margin * self._spread
+        ones = np.ones(len(arrivals))
+        waits, per_prompt_token, per_token = self._rates(slice(None))
+        latency = np.stack((ones, arrivals.prompt_tokens, self.tokens), 1) @ np.stack((waits, per_prompt_token, per_token))
+        latency *= self._factor[self.group]
+        latency += np.stack((ones, arrivals.bits), 1) @ np.stack((self._network(slice(None)), self._seconds_per_bit))
+        near = np.flatnonzero(arrivals.origin >= 0)
+        origin = arrivals.origin[near]
+        latency[near, origin] += board.near_s[origin] - board.far_s[origin]
+        return latency
+
+    def cell(self, k: int, server: int) -> Expected:
+        """Request `k` on `server` as the board is now, with the margin of `all`."""
+        arrivals, board = self._arrivals, self._board
+        waits, per_prompt_token, per_token = self._rates(server)
+        near = board.near_s[server] - board.far_s[server] if arrivals.origin[k] == server else 0.0
+        network = float(self._network(server) + arrivals.bits[k] * self._seconds_per_bit[server] + near)
+        work = float(waits + arrivals.prompt_tokens[k] * per_prompt_token + self.tokens[k] * per_token)
+        return Expected(network, work, network + work * float(self._factor[self.group[k], server]))
+
+    def _network(self, at: slice | int) -> Floats:
+        """wait_tran and the round trip, before the request's own size."""
+        board = self._board
+        seconds: Floats = board.far_s[at] + board.sending_bits[at] * self._seconds_per_bit[at]
+        return seconds
+
+    def _rates(self, at: slice | int) -> tuple[Floats, Floats, Floats]:
+        """Of the servers `at`: wait_infer for the prompts before it, seconds per prompt token and per token of the answer."""
+        board = self._board
+        with_this = board.outstanding[at] + 1.0
+        slots = board.slots[at]
+        least, most = (np.minimum, np.maximum) if isinstance(at, slice) else (min, max)
+        step = board.step_s[at] + board.step_per_sequence_s[at] * least(with_this, slots)
+        # Those that find no free slot wait until enough of the running ones, all of the same length here, are done.
+        rounds = 1.0 + most(with_this - slots, 0.0) / most(slots, 1.0)
+        return board.waiting_tokens[at] * board.prefill_s[at], board.prefill_s[at] * board.replicas[at], step * rounds
+
+
+ONLY: Ints = np.zeros(1, dtype=np.int64)
+"""The row of a memory that has one."""

@@ -1,0 +1,123 @@
+"""The language of scheduling: arrivals to place, servers to place them on, and what was measured afterwards."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from policies.errors import ConfigurationError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+REFUSED = -1
+"""Instead of a server's index: no server can take the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What is known of a (site, model) pair before anything is measured: its profile.
+
+    A replica works on at most `slots` sequences at once; n of them advance by one token in `step_s + n * step_per_sequence_s`.
+    Its power is `idle_w` without work, and from `busy_w` with one sequence to `peak_w` with all slots taken.
+    """
+
+    name: str
+    cloud: bool
+    slots: int
+    prefill_tokens_per_s: float
+    step_s: float
+    step_per_sequence_s: float
+    idle_w: float
+    busy_w: float
+    peak_w: float
+    bits_per_s: float
+    near_s: float
+    """Round trip for a request whose nearest edge is this server."""
+    far_s: float
+    """Round trip for every other request."""
+    replicas: int = 1
+    queue: int = 0
+    """Requests of each replica that may wait for a slot."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):
+                raise ConfigurationError(f"Server {self.name}: {field.name} is {value:g}; it must be a number of at least 0.")
+        for name in ("prefill_tokens_per_s", "step_s"):
+            if getattr(self, name) == 0:
+                raise ConfigurationError(f"Server {self.name}: {name} is 0; give the measured rate, which is above 0.")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """K requests to place in one slot, as arrays of shape (K,)."""
+
+    service: Ints
+    """Service class, from 0."""
+    origin: Ints
+    """Index of the nearest edge server, or -1."""
+    limit_s: Floats
+    """What is left of the time limit D^Δ; above 0."""
+    prompt_tokens: Floats
+    max_tokens: Floats
+    """The caller's bound on the answer, at least 1."""
+    bits: Floats
+    """Size of the request on the wire."""
+
+    def __len__(self) -> int:
+        return len(self.service)
+
+    @classmethod
+    def one(cls, service: int, origin: int, limit_s: float, prompt_tokens: float, max_tokens: float, bits: float) -> Arrivals:
+        """A slot with a single request."""
+        floats = (np.array([value], dtype=np.float64) for value in (limit_s, prompt_tokens, max_tokens, bits))
+        return cls(np.array([service]), np.array([origin]), *floats)
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A placed request: what it reserved on its server, until it is released."""
+
+    number: int
+    server: int
+    generation: int
+    """How often the server's index had been taken when this was placed; an older one's outcome belongs to another server."""
+    service: int
+    placed_s: float
+    limit_s: float
+    prompt_tokens: float
+    max_tokens: float
+    bits: float
+    expected_s: float
+    """The forecast of the latency, without the part on the network."""
+    network_s: float
+    """The forecast of the part on the network."""
+    ahead_bits: float
+    """What was already on its way to the server when this was placed."""
+    reference_j: float = 0.0
+    """Energy that counts as the worst for this request; 0 for a policy that does not look at energy."""
+    room: float = 1.0
+    """Share of the server's capacity and bandwidth that was left when this was placed, the smaller of both."""
+    sending: bool = True
+    waiting: bool = True
+    """Whether the first token is still to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What became of a placed request; None is what could not be measured."""
+
+    number: int
+    """The ticket's."""
+    latency_s: float | None
+    """From placing to the last byte; None when it was given up or failed."""
+    energy_j: float | None = None
+    tokens: int | None = None
+    """Generated tokens."""
+    sending_s: float | None = None
+    """Seconds on the way in, waiting for the link included, without the round trip."""

@@ -1,0 +1,160 @@
+"""`isthmus simulate` through its front door: results, reports and bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from cluster.cli import app
+
+DEVICE = {"slots": 8, "queue": 4, "prefill_tokens_per_s": 2000, "step_s": 0.02, "step_per_sequence_s": 0.001}
+POWER = {"idle_w": 10, "busy_w": 50, "peak_w": 80}
+BASE: dict[str, Any] = {
+    "duration_s": 30,
+    "policies": ["cs_ucb", "least_outstanding", "clairvoyant"],
+    "seeds": [0, 1],
+    "arrivals": {"trace": "requests.csv", "rate_per_s": 4},
+    "services": [{"name": "chat", "share": 1, "limit_s": [2, 4]}],
+    "devices": {"box": {**DEVICE, **POWER}},
+    "sites": [
+        {"name": "home", "count": 2, "device": "box", "link": {"mbps": 50}},
+        {"name": "cloud", "tier": "cloud", "device": "box", "replicas": 2, "link": {"mbps": 300}},
+    ],
+}
+ROWS = ["TIMESTAMP,ContextTokens,GeneratedTokens", *(f"2023-11-16 18:15:{i:02d}.6805900,{50 + i},{10 + i}" for i in range(60))]
+
+
+def run(folder: Path, rows: list[str] = ROWS, options: tuple[str, ...] = (), **changes: Any) -> Any:
+    (folder / "requests.csv").write_text("\n".join(rows))
+    (folder / "scenario.yaml").write_text(yaml.safe_dump({**BASE, **changes}))
+    return CliRunner().invoke(app, ["simulate", str(folder / "scenario.yaml"), *options])
+
+
+def policies(result: Any) -> dict[str, Any]:
+    assert result.exit_code == 0, result.stderr
+    return {policy["policy"]: policy for policy in json.loads(result.stdout)["policies"]}
+
+
+def test_light_load_is_served_and_the_same_seeds_give_the_same_numbers(tmp_path: Path) -> None:
+    first, second = (run(tmp_path, options=("--json",)) for _ in range(2))
+    assert first.stdout == second.stdout
+    for policy in policies(first).values():
+        assert policy["attainment"]["mean"] > 0.95
+        assert policy["broken"] == 0
+        assert policy["joules_per_served"]["mean"] > 0
+
+
+def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
+    scaling = {"site": "cloud", "max_replicas": 3, "startup_s": 2}
+    result = run(tmp_path, options=("--out", str(tmp_path / "report.html")), scaling=scaling)
+    assert result.exit_code == 0, result.stderr
+    page = (tmp_path / "report.html").read_text()
+    for title in ("Answered within their limit", "Attainment per class", "Energy", "Regret", "Cloud replicas"):
+        assert f"<h2>{title}</h2>" in page
+    assert "<script src" not in page
+    assert "<link" not in page
+
+
+def test_the_cloud_goes_from_zero_to_n_to_zero(tmp_path: Path) -> None:
+    from cluster.simulation.run import Prepared
+    from cluster.simulation.scenario import load_scenario
+
+    busy = [f"{i * 0.25},200,60" for i in range(240)]
+    rows = [ROWS[0], *busy, "290,200,60"]
+    sites = [BASE["sites"][0] | {"count": 1}, BASE["sites"][1] | {"replicas": 0}]
+    device = {"box": {**DEVICE, **POWER, "slots": 2, "queue": 0}}
+    arrivals = {"trace": "requests.csv"}
+    scaling = {"site": "cloud", "max_replicas": 4, "startup_s": 5}
+    run(tmp_path, rows, sites=sites, devices=device, arrivals=arrivals, scaling=scaling, duration_s=600, policies=["cs_ucb"])
+    prepared = Prepared.of(load_scenario(tmp_path / "scenario.yaml"))
+    replicas = [sample.replicas for sample in prepared.run("cs_ucb", 3).samples]
+    assert replicas[0] == 0
+    assert max(replicas) > 0
+    assert replicas[-1] == 0 or 0 in replicas[replicas.index(max(replicas)) :]
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ("2023-11-16 18:15:00,1,1", "is before the line above"),
+        ("-5,1,1", "below zero"),
+        ("2023-11-16 18:16:50,,1", "a value is missing"),
+        ("2023-11-16 18:16:50,1", "a value is missing"),
+        ("2023-11-16 18:16:50,-1,1", "below zero"),
+        ("2023-11-16 18:16:50,nan,1", "below zero or that is none"),
+        ("yesterday,1,1", "is not a time and two numbers"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path: Path, row: str, sentence: str) -> None:
+    result = run(tmp_path, [*ROWS, row])
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert "line 62" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unknown_column_is_named_with_the_nearest_known(tmp_path: Path) -> None:
+    result = run(tmp_path, ["TIMESTAMP,ContextToken,GeneratedTokens", *ROWS[1:]])
+    assert result.exit_code == 2
+    assert "'ContextToken' (did you mean 'ContextTokens'?)" in result.stderr
+
+
+def test_silence_in_a_trace_is_kept(tmp_path: Path) -> None:
+    rows = [ROWS[0], *(f"{t},50,10" for t in (*range(10), *range(1000, 1010)))]
+    result = run(tmp_path, rows, ("--json",), arrivals={"trace": "requests.csv"}, duration_s=900)
+    assert policies(result)["cs_ucb"]["served_per_s"]["mean"] * 900 <= 20
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        {"link": {"mbps": 0}},
+        {"replicas": 0},
+        {"device": "full"},
+    ],
+    ids=["zero bandwidth", "no replica", "capacity 0"],
+)
+def test_a_site_that_can_take_nothing_gets_nothing_from_cs_ucb(tmp_path: Path, site: dict[str, Any]) -> None:
+    sites = [BASE["sites"][0] | {"count": 1}, BASE["sites"][1] | site]
+    devices = {**BASE["devices"], "full": {**DEVICE, **POWER, "slots": 0, "queue": 0}}
+    result = policies(run(tmp_path, options=("--json",), sites=sites, devices=devices))
+    assert result["cs_ucb"]["broken"] == 0
+    assert result["cs_ucb"]["attainment"]["mean"] > 0.5
+
+
+def test_when_nothing_is_feasible_all_is_refused(tmp_path: Path) -> None:
+    services = [{"name": "chat", "share": 1, "limit_s": [0.001, 0.001]}]
+    result = policies(run(tmp_path, options=("--json",), services=services))
+    assert result["cs_ucb"]["refused"] == 1.0
+    assert result["cs_ucb"]["joules_per_served"]["mean"] is None
+
+
+def test_a_failed_site_is_left_and_found_again(tmp_path: Path) -> None:
+    happenings = [{"at_s": 10, "site": "home-1", "kind": "fail"}, {"at_s": 40, "site": "home-1", "kind": "recover"}]
+    result = policies(run(tmp_path, options=("--json",), happenings=happenings, duration_s=120))
+    assert result["cs_ucb"]["attainment"]["mean"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"polices": ["cs_ucb"]}, "polices is not a known key (did you mean 'policies'?)"),
+        ({"policies": ["cs_usb"]}, "There is no policy 'cs_usb' (did you mean 'cs_ucb'?)"),
+        ({"duration_s": -1}, "duration_s is -1"),
+        ({"sites": [BASE["sites"][0] | {"device": "bex"}]}, "'bex' (did you mean 'box'?)"),
+        ({"happenings": [{"at_s": 1, "site": "moon", "kind": "fail"}]}, "happenings.site is 'moon'"),
+        ({"arrivals": {"trace": "nowhere.csv"}}, "cannot be read"),
+        ({"arrivals": {"process": "poisson"}}, "needs rate_per_s or load"),
+        ({"warmup_s": 99}, "must be below duration_s"),
+    ],
+)
+def test_a_wrong_scenario_is_one_sentence(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    result = run(tmp_path, **changes)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
