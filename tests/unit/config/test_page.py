@@ -20,6 +20,7 @@ def test_every_section_has_a_table() -> None:
         "`gateway`",
         "`documents`",
         "`stages`",
+        "`log`",
         "`models.NAME`",
         "`models.NAME.price`",
         "`models.NAME.power`",
