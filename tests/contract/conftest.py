@@ -33,7 +33,8 @@ SETTINGS = {
     "gateway": {"cpus": 0.1, "api_keys_env": "CONTRACT_KEYS", "max_body_bytes": 1_000_000},
     "models": {
         "small": {"engine": "echo", "cpus": 0.1, "max_ongoing": 64},
-        "large": {"engine": "echo", "cpus": 0.1, "max_ongoing": 64, "tier": "cloud"},
+        # slow enough that requests are at it whenever it is killed
+        "large": {"engine": "echo", "cpus": 0.1, "delay_s": 0.1, "max_ongoing": 64, "tier": "cloud"},
         "slow": {"engine": "echo", "cpus": 0.1, "delay_s": 8.0, "max_ongoing": 1, "max_queued": 1},
         "talker": {"engine": "echo", "cpus": 0.1, "tokens_per_s": 4, "max_ongoing": 1, "max_queued": 1},
         "narrow": {"engine": "echo", "cpus": 0.1, "delay_s": 1.0, "max_ongoing": 1, "max_queued": 2},
