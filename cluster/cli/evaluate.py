@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from cluster.cli.embedding import embed
 from cluster.cli.options import Json, print_json
-
-if TYPE_CHECKING:
-    from cluster.profile import Table
 
 
 class Objective(StrEnum):
@@ -33,32 +31,11 @@ def evaluate(
     from cluster.profile import read_table
 
     learnt, unseen = read_table(train), read_table(test)
-    result = score(learnt, unseen, objective.value, *_vectors(learnt, unseen))
+    result = score(learnt, unseen, objective.value, *embed(learnt.profile.queries, unseen.profile.queries))
     if as_json:
         print_json(result)
     else:
         _print(result)
-
-
-def _vectors(*tables: Table) -> tuple[Any, ...]:
-    import numpy as np
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from cluster.encoder import open_encoder
-
-    batch = 256
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("embedding", total=sum(len(table.profile.queries) for table in tables))
-        encoder = open_encoder()
-        vectors = []
-        for table in tables:
-            queries, parts = table.profile.queries, []
-            for start in range(0, len(queries), batch):
-                parts.append(encoder.encode(queries[start : start + batch]))
-                progress.advance(task, len(parts[-1]))
-            vectors.append(np.concatenate(parts).astype(np.float64))
-    return tuple(vectors)
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cluster.cli.embedding import embed
 from cluster.cli.options import Json, print_json
 
 
@@ -24,8 +25,9 @@ def report(
 
     table = read_table(folder)
     spent = _spent(folder, table.profile.accuracy.size)
-    with Console(stderr=True).status("Embedding the queries and comparing policies"):
-        analysis = analyse(table, _vectors(table.profile.queries))
+    (vectors,) = embed(table.profile.queries)
+    with Console(stderr=True).status("Comparing policies"):
+        analysis = analyse(table, vectors)
         domain = next(filter(None, table.domains), folder.name)
         text = page(f"Isthmus: profile of {domain}", analysis, spent)
     file = out or folder / "report.html"
@@ -35,14 +37,6 @@ def report(
         print_json({"file": str(file), "exploration": spent, **asdict(analysis)})
     else:
         typer.echo(f"Wrote {file}.")
-
-
-def _vectors(queries: tuple[str, ...]) -> Any:
-    import numpy as np
-
-    from cluster.encoder import open_encoder
-
-    return open_encoder().encode(queries).astype(np.float64)
 
 
 def _spent(folder: FilePath, of_cells: int) -> dict[str, Any] | None:

@@ -16,10 +16,11 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from cluster.config import Config
+from cluster.config.names import AUTO
 from cluster.log import DecisionLog
 from deployments.gateway import replies
 from deployments.gateway.body import receive
-from deployments.gateway.catalogue import AUTO, Catalogue
+from deployments.gateway.catalogue import Catalogue
 from deployments.gateway.chooser import Chooser
 from deployments.gateway.deadline import Deadline
 from deployments.gateway.deciding import Deciding

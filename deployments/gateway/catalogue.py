@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cluster.config import Config
+from cluster.config.names import AUTO
 from policies.errors import InfeasibleSlo, UnknownModel
 from policies.types import NONE, Decision, Path, Privacy, Slo
-
-AUTO = "auto"
 
 
 class Catalogue:
@@ -18,13 +17,10 @@ class Catalogue:
         self._config = config
         self._models = {name: Path(NONE, NONE, NONE, name) for name in config.models}
         self._paths = {path.name: path for path in config.paths} | self._models
+        self.names = (AUTO, *self._paths, config.stages.encoder)
+        """All names, `auto` first; the last is the encoder, which only `/v1/embeddings` takes."""
         fallback = config.fallback
         self._auto = [config.default, *([fallback] if fallback and fallback != config.default else [])]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All names, `auto` first; the last is the encoder, which only `/v1/embeddings` takes."""
-        return (AUTO, *self._paths, self._config.stages.encoder)
 
     def card(self, name: str) -> dict[str, Any]:
         """One entry of `/v1/models`. Raises UnknownModel."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.config import Config
+from cluster.config.names import AUTO
 from cluster.snapshot import Snapshot
 from deployments.gateway.case import Case
-from deployments.gateway.catalogue import AUTO, Catalogue
+from deployments.gateway.catalogue import Catalogue
 from deployments.gateway.client import ModelClient
 from deployments.gateway.deadline import Deadline
 from deployments.gateway.dialogues import Dialogues, Thread, asked

@@ -31,7 +31,7 @@ PLAN = (
     ("lookup-003", "none/hybrid@5/compress/cloud"),
     ("troubleshooting-001", "none/hybrid@5/none/cloud"),
     ("comparison-001", "none/hybrid@5/none/cloud"),
-    ("comparison-002", "none/hybrid@5/mmr/edge"),
+    ("comparison-002", "none/hybrid@5/mmr/cloud"),
     ("follow_up-001", "rewrite/hybrid@5/none/cloud"),
     ("follow_up-002", "rewrite/bm25@5/none/edge"),
 )

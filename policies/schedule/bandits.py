@@ -51,10 +51,7 @@ class Bandit(Scheduler):
     def _follow(self) -> None:
         if self._generation == self.board.generation:
             return
-        self._rewards.grow(len(self.board))
-        for i, (known, actual) in enumerate(zip(self._generation, self.board.generation, strict=False)):
-            if known != actual:
-                self._rewards.forget(i)
+        self._rewards.follow(self._generation, self.board.generation)
         self._generation = list(self.board.generation)
         self._energy = ProfileEnergy(self.board)
 

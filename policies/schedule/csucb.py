@@ -146,9 +146,6 @@ class CsUcb(Scheduler):
         """Servers joined or changed: make room, and forget those whose index was taken by another."""
         if self._generation == self.board.generation:
             return
-        self._rewards.grow(len(self.board))
-        for i, (known, actual) in enumerate(zip(self._generation, self.board.generation, strict=False)):
-            if known != actual:
-                self._rewards.forget(i)
+        self._rewards.follow(self._generation, self.board.generation)
         self._generation = list(self.board.generation)
         self._energy = ProfileEnergy(self.board)

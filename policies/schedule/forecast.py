@@ -86,10 +86,7 @@ class Forecast:
         if self._generation == self._board.generation:
             return
         for memory in (self._ratio, self._square, self._seconds_per_bit):
-            memory.grow(len(self._board))
-            for i, (known, actual) in enumerate(zip(self._generation, self._board.generation, strict=False)):
-                if known != actual:
-                    memory.forget(i)
+            memory.follow(self._generation, self._board.generation)
         self._generation = list(self._board.generation)
 
 

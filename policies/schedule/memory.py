@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -54,6 +55,13 @@ class Memory(ABC):
         """Make room for more columns."""
         missing = ((0, 0), (0, max(0, columns - self._sum.shape[1])))
         self._weight, self._sum = np.pad(self._weight, missing), np.pad(self._sum, missing)
+
+    def follow(self, known: Sequence[int], current: Sequence[int]) -> None:
+        """Make room for the columns of `current`, and forget those whose generation is another than it was in `known`."""
+        self.grow(len(current))
+        for column, (before, now) in enumerate(zip(known, current, strict=False)):
+            if before != now:
+                self.forget(column)
 
     def _clock(self, now: float) -> float:
         self._now = max(self._now, now)

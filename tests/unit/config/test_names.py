@@ -1,7 +1,7 @@
 """The options that a configuration may name are those that the stages have."""
 
-from cluster.config import names
-from deployments.gateway.catalogue import AUTO
+from cluster.config import Config, EchoModel, names
+from deployments.gateway.catalogue import Catalogue
 from deployments.preprocess import PREPROCESSORS
 from deployments.refine import REFINERS
 from deployments.registry import split_option
@@ -20,4 +20,4 @@ def test_five_passages_when_the_option_does_not_say() -> None:
 
 
 def test_the_name_that_is_taken() -> None:
-    assert names.AUTO == AUTO
+    assert Catalogue(Config(models={"m": EchoModel(engine="echo")})).names[0] == names.AUTO
