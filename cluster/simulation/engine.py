@@ -15,6 +15,10 @@ from simpy import Environment
 from cluster.simulation.job import Job, after
 from policies.schedule.types import Server
 
+SAME_TOKEN = 1e-6
+"""Sequences whose last tokens are no further apart end in the same step: which is first is then a matter of rounding, and the
+first to end would let a prompt in before the other."""
+
 
 class Engine:
     """Slots, a queue before them, and joules. `slowdown` stretches all times."""
@@ -124,11 +128,11 @@ class Engine:
                 job = pending.popleft()
                 now += self._prefill_s(job)
                 heappush(heap, (progress + job.tokens, job.order))
-            target, order = heap[0]
+            target = heap[0][0]
             now += max(0.0, target - progress) * self._step_s(len(heap))
             progress = max(progress, target)
-            heappop(heap)
-            done[order] = now
+            while heap and heap[0][0] <= progress + SAME_TOKEN:
+                done[heappop(heap)[1]] = now
         return done
 
     def watts(self, sequences: int) -> float:
@@ -198,7 +202,7 @@ class Engine:
         elif self._heap:
             # Rounding may leave the counter a hair below the target; this is the request whose time has come.
             self._progress = max(self._progress, self._heap[0][0])
-            self._finished(heappop(self._heap)[2])
+            self._finished()
         self._plan()
 
     def _prefilled(self, job: Job) -> None:
@@ -209,11 +213,19 @@ class Engine:
         if job.started:
             job.started()
 
-    def _finished(self, job: Job) -> None:
-        self._leave(job)
-        job.gone = True
-        self._running -= 1
-        self.size -= 1
+    def _finished(self) -> None:
+        """End all whose last token has come, and only then let others in."""
+        ended = []
+        while self._heap and self._heap[0][0] <= self._progress + SAME_TOKEN:
+            job = heappop(self._heap)[2]
+            if not job.gone:
+                ended.append(job)
+        for job in ended:
+            self._leave(job)
+            job.gone = True
+            self._running -= 1
+            self.size -= 1
         self._admit()
-        if job.done:
-            job.done()
+        for job in ended:
+            if job.done:
+                job.done()

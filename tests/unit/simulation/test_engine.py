@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from simpy import Environment
 
@@ -73,6 +73,7 @@ def test_slower_from_now_on() -> None:
     assert ends == [pytest.approx(1.0 + 10 * 0.3)]
 
 
+@example([(5.0, 25.0, 4.0), (5.0, 25.0, 3.7914679922926844), (5.0, 25.0, 3.7914679922926844), (0.39979170654790736, 54.0, 12.5)])
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(1, 200), st.floats(1, 40)), min_size=1, max_size=12))
 def test_what_is_foreseen_after_the_last_arrival_comes_true_and_energy_is_conserved(
     jobs: list[tuple[float, float, float]],
