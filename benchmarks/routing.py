@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.frontiers import COLOURS, Curve, curve, picture
-from benchmarks.section import write_section
 from cluster.encoder import open_encoder
 from cluster.evaluate import evaluate
 from cluster.profile import Table, read_table
@@ -40,6 +39,7 @@ OBJECTIVES: dict[str, Axis] = {
 
 LARGE, FEWER = 5000, 4  # a table of so many queries varies less from split to split and gets a quarter of the splits
 PICTURE = "frontiers.svg"
+MARKS = ("<!-- benchmarks/routing.py: begin -->", "<!-- benchmarks/routing.py: end -->")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,14 @@ def main(
 
 def write(page: Path, rows: Sequence[Row]) -> None:
     """Put the tables between the marks of `page`, or at its end if it has none, and the picture beside it."""
-    write_section(page, "routing.py", _markdown(rows))
+    text = page.read_text(encoding="utf-8") if page.is_file() else "# Results\n\nEvery number here was written by a command.\n"
+    begin, end = MARKS
+    section = f"{begin}\n{_markdown(rows)}\n{end}"
+    if begin in text and end in text:
+        text = text[: text.index(begin)] + section + text[text.index(end) + len(end) :]
+    else:
+        text = f"{text.rstrip()}\n\n{section}\n"
+    page.write_text(text, encoding="utf-8")
     drawn = picture({row.table: (row.objective, row.curves) for row in rows})
     page.with_name(PICTURE).write_text(drawn, encoding="utf-8")
 
