@@ -28,7 +28,7 @@ from benchmarks.demo_asking import Asker
 from benchmarks.demo_home import Split, configure, isthmus, running, split, write_questions
 from benchmarks.demo_page import drawing, section
 from benchmarks.demo_result import Result, compare
-from benchmarks.section import write_section
+from benchmarks.page import write_section
 from cluster.cli.exploring import Display
 from cluster.config import Config, load
 from cluster.emulator import Emulator, Journal, Question, System
@@ -67,7 +67,7 @@ def main(
         ERRORS.print(f"Stopped; --resume goes on with what {work} holds.", markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
     if out is not None:
-        write_section(out, "demo.py", section(result, PICTURE))
+        write_section(out, "demo", section(result, PICTURE))
         out.with_name(PICTURE).write_text(drawing(result.rows), encoding="utf-8")
     print(json.dumps(asdict(result), indent=2) if as_json else section(result, PICTURE))
 

@@ -7,6 +7,7 @@ from html import escape
 
 from benchmarks.demo_policies import AUTO, CLOUD_ONLY
 from benchmarks.demo_result import Result, Row
+from benchmarks.page import table
 
 SHARE = 0.38
 """Of the cloud-only path's latency or cost: what `auto` may take at most."""
@@ -17,6 +18,7 @@ def section(result: Result, picture: str) -> str:
     """Markdown; `picture` is a link to the picture."""
     explored, kept = result.explored, result.kept
     auto, cloud = result.row(AUTO), result.row(CLOUD_ONLY)
+    shown = "\n".join(table(_COLUMNS, map(_cells, result.rows)))
     return f"""## The demo home, live
 
 `make bench-demo`: llama.cpp at the edge, vLLM in the cloud, both on two cores; the link of 40 ms between them is emulated.
@@ -27,9 +29,7 @@ take the path of that tier with the highest mean in the profile; model-only has 
 learnt questions on its two paths; random takes any path. The oracle takes for each question the quickest right answer of
 {result.shortlist} paths, all of which were measured.
 
-{_line(_COLUMNS)}
-{_line(["---"] * len(_COLUMNS))}
-{chr(10).join(map(_row, result.rows))}
+{shown}
 
 `auto` takes {auto.seconds / cloud.seconds:.2f} of cloud-only's latency, {auto.cost_usd / cloud.cost_usd:.2f} of its cost and
 {auto.energy_j / cloud.energy_j:.2f} of its energy at an accuracy of {auto.accuracy - cloud.accuracy:+.3f}
@@ -40,14 +40,10 @@ learnt questions on its two paths; random takes any path. The oracle takes for e
 ![Accuracy and latency of each policy]({picture})"""
 
 
-def _row(row: Row) -> str:
+def _cells(row: Row) -> tuple[str, ...]:
     shares = (f"{row.accuracy:.3f}", f"{row.error:.3f}", f"{row.seconds:.3f}", f"{row.p95_s:.3f}")
     spent = (f"{1000 * row.cost_usd:.4f}", f"{row.energy_j:.1f}", f"{row.cloud:.0%}")
-    return _line((row.policy, *shares, *spent, f"`{row.path}` ({row.of_all:.0%})"))
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return (row.policy, *shares, *spent, f"`{row.path}` ({row.of_all:.0%})")
 
 
 def drawing(rows: Sequence[Row]) -> str:
