@@ -104,6 +104,7 @@ async def test_a_stream_ends_with_the_account(include_usage: bool) -> None:
     chunks = events(response.text)
     assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks if c["choices"]) == "a fine answer"
     assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert [chunk.get("usage", "nothing") for chunk in chunks[:-1]] == [None if include_usage else "nothing"] * (len(chunks) - 1)
     assert ("usage" in chunks[-1]) is include_usage
     assert [bool(c["choices"]) for c in chunks].count(False) == int(include_usage)
     assert chunks[-1]["isthmus"]["measured"]["ttft_s"] > 0
@@ -213,6 +214,7 @@ async def test_urls_that_are_not_there(method: str, path: str, status: int) -> N
         response = await client.request(method, path)
     assert response.status_code == status
     assert response.json()["error"]["type"] == "invalid_request_error"
+    assert response.headers.get("allow") == {"/v1/chat/completions": "POST", "/v1/models/small": "GET"}.get(path)
 
 
 async def test_a_path_s_name_may_be_looked_up() -> None:
