@@ -175,7 +175,8 @@ async def test_a_mistake_of_ours_shows_no_trace() -> None:
 
 async def test_a_key_is_asked_for_under_v1_only() -> None:
     service = Service(FakeReplica(), Keys(("secret",)))
-    assert (await service.post(json=HELLO)).status_code == 401
+    refused = await service.post(json=HELLO)
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
     assert (await service.get("/v1/models")).status_code == 401
     assert (await service.get("/healthz")).status_code == 200
     assert (await service.post(json=HELLO, headers={"authorization": "Bearer secret"})).status_code == 200
