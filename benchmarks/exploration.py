@@ -23,7 +23,7 @@ from rich.progress import Progress
 from benchmarks import dots
 from benchmarks.page import table as grid
 from benchmarks.page import write_section
-from benchmarks.routing import FEWER, LARGE, OBJECTIVES, embed, halves
+from benchmarks.routing import OBJECTIVES, embed, halves
 from cluster.emulator.run import CLUSTERS
 from cluster.evaluate import evaluate
 from cluster.profile import Table, read_table
@@ -164,21 +164,19 @@ def main(
     cache: Annotated[Path, typer.Option(help="Folder for the vectors.")] = Path(".isthmus/vectors"),
     table: Annotated[list[str] | None, typer.Option(help="Only these tables.")] = None,
     budget: Annotated[float, typer.Option(help="Share of the cells.")] = 0.1,
-    seeds: Annotated[int, typer.Option(help="Splits of each table; large ones get a quarter.")] = 20,
+    seeds: Annotated[int, typer.Option(help="Splits of each table.")] = 20,
     searches: Annotated[int, typer.Option(help="Searches in each domain.")] = 50,
     out: Annotated[Path | None, typer.Option(help="Write the section of this page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    names = list(OBJECTIVES) if table is None else table
+    tables = {name: read_table(data / "outcomes" / name) for name in table or OBJECTIVES}
+    names = [name for name, measured in tables.items() if len(measured.paths) * budget >= 1]
     rows: list[Share] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replaying", total=len(names) * seeds * len(WAYS))
         for name in names:
-            measured = read_table(data / "outcomes" / name)
-            splits = max(1, seeds // FEWER) if len(measured.profile.queries) >= LARGE else seeds
-            steps = seeds / splits
-            vectors = embed(name, measured, cache)
-            rows += shares(name, measured, vectors, budget, range(splits), lambda by=steps: progress.advance(task, by))
+            vectors = embed(name, tables[name], cache)
+            rows += shares(name, tables[name], vectors, budget, range(seeds), lambda: progress.advance(task))
         progress.update(task, description="searching")
         found = evaluations(data / "rag" / "ragsmith" / "paths.csv", range(searches)) if searches else {}
     if out is not None:
@@ -198,6 +196,7 @@ def _markdown(rows: Sequence[Share], found: dict[str, dict[str, float]]) -> str:
         "`python -m benchmarks.exploration --out docs/results.md`: of the training part of a split by question text, a tenth of",
         "the cells is measured, at least one for each query; medians over the splits of what is then reached on the other",
         "questions, over what is reached with all cells.",
+        "Where a tenth is less than one cell for each query, as with two paths, there is nothing to replay.",
         "Accuracy is that of routing for accuracy alone, height the mean of the frontier's.",
         "",
         *grid(
