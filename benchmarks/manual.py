@@ -186,7 +186,7 @@ def _markdown(scores: Sequence[Score]) -> str:
         (
             "## A real manual through the running system",
             "",
-            f"`python -m benchmarks.manual --out docs/results.md`: experts' questions on a television over HTTP, {CLIENTS} at once.",
+            f"`python -m benchmarks.manual --out docs/results.md`: experts' questions on a television, {CLIENTS} at a time.",
             "The demo's small models know nothing of televisions, so what they say is not scored; retrieval and system are.",
             "",
             *page.table(head, rows),
