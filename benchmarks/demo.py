@@ -117,7 +117,7 @@ def measure(config: Config, url: str, questions: Sequence[Question], paths: Sequ
                 await emulator.run(len(questions) * len(paths), None, display.update)
         finally:
             await system.close()
-        return table(config, questions, [PathOf.parse(name) for name in paths], emulator.cells)
+        return table(config, questions, [PathOf.parse(name) for name in paths], emulator.cells, emulator.signals)
 
     with Journal(folder, {"paths": list(paths), "questions": len(questions)}, resume=True) as journal:
         return asyncio.run(run(journal))

@@ -19,6 +19,8 @@ from deployments.gateway.situation import Situation
 from deployments.gateway.stages import LightStages
 from deployments.prompts import Message
 from policies.errors import DeadlineExceeded
+from policies.signals import Signals
+from policies.steps import Spent, Step
 from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
 
 
@@ -48,18 +50,29 @@ class Chooser:
         self._stages = stages
         self._clients = clients
         self._dialogues = Dialogues()
-        self.snapshot: Snapshot | None = None
+        self._snapshot: Snapshot | None = None
         self.without = "the configuration names no profile" if config.profile is None else "the profile is being read"
         """Why there is no snapshot."""
 
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What `auto` is chosen by."""
+        return self._snapshot
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Snapshot | None) -> None:
+        self._snapshot = snapshot
+        self._catalogue.learnt(snapshot.paths if snapshot else ())
+
     async def choose(self, model: str, slo: Slo, messages: tuple[Message, ...], deadline: Deadline) -> Choice:
         """The path for a dialogue. Raises UnknownModel, InfeasibleSlo and DeadlineExceeded."""
-        if model != AUTO:
-            return Choice(self._catalogue.decide(model, slo))
+        pinned = None if model == AUTO else self._catalogue.decide(model, slo)
+        if pinned is not None and pinned.path.then is None:
+            return Choice(pinned)
         why_not = self._why_default(messages)
-        snapshot = self.snapshot
+        snapshot = self._snapshot
         if snapshot is None or why_not is not None:
-            decision = self._catalogue.decide(AUTO, slo)
+            decision = self._catalogue.decide(AUTO, slo) if pinned is None else replace(pinned, path=pinned.path.first)
             return Choice(replace(decision, reason=f"{decision.reason}; {why_not}"))
         # The question alone: so the profile's queries were embedded, and retrieval needs the same vector. What came before
         # it speaks through the path that the dialogue is on.
@@ -71,6 +84,8 @@ class Chooser:
             raise DeadlineExceeded(deadline.limit_s, "the choice of a path") from None
         elapsed_s = asyncio.get_running_loop().time() - deadline.arrived_at
         case = Case(snapshot, question, vector, slo, Situation.of(self._clients, elapsed_s))
+        if pinned is not None:
+            return Choice(replace(pinned, predicted=case.predicted(pinned.path)), case)
         thread = Thread(messages)
         return Choice(self.decide(case, thread), case, thread)
 
@@ -93,9 +108,17 @@ class Chooser:
         return replace(decision, fallbacks=self._fallbacks(case, decision), predicted=case.predicted(decision.path, forecast))
 
     def answered(self, choice: Choice, text: str, path: Path) -> None:
-        """The dialogue goes on from an answer by `path`."""
+        """The dialogue goes on from an answer by `path`; one whose adaptive path has answered stays on all of it."""
         if choice.thread is not None:
-            self._dialogues.keep(choice.thread, text, path)
+            decided = choice.decision.path
+            self._dialogues.keep(choice.thread, text, decided if path == decided.first else path)
+
+    def step(self, choice: Choice, shown: Signals, spent: Spent, elapsed_s: float) -> Step:
+        """Whether the adaptive path of `choice` goes on, now that `elapsed_s` have passed since the request arrived."""
+        if choice.case is None:
+            return Step(False, "the first answer stands: nothing was learnt to go on by")
+        case = replace(choice.case, situation=Situation.of(self._clients, elapsed_s))
+        return case.step(choice.decision.path, shown, spent)
 
     def site(self, path: Path) -> str | None:
         """Where `path` would be answered now."""
@@ -110,7 +133,7 @@ class Chooser:
     def _fallbacks(self, case: Case, decision: Decision) -> tuple[Path, ...]:
         """Each with another model than those before, whose server may be what failed; at last the edge alone."""
         others: dict[str, Path] = {}
-        for path in decision.fallbacks:
+        for path in (path.first for path in decision.fallbacks):
             if path.generate != decision.path.generate:
                 others.setdefault(path.generate, path)
         known = (decision.path, *others.values())
