@@ -14,8 +14,11 @@ from cluster.profile import Table, read_table
 from policies.adaptive import Adaptive, Shown, fit_adaptive
 from policies.errors import ConfigurationError
 from policies.forecast import Axis, Forecast
-from policies.predict import fit_predictor
+from policies.measured import Measured
+from policies.operate import Replay
+from policies.predict import Predictor, fit_predictor
 from policies.runtime import Forecaster
+from policies.savings import safe_price
 from policies.select import Preference, Selector
 from policies.signals import Signals
 from policies.steps import Spent, Step, Steps
@@ -78,7 +81,7 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
     """Learn from `table`, whose queries have the unit `vectors`, shape (queries, width). Takes seconds."""
     exact = np.asarray(vectors, dtype=np.float64)
     predictor = fit_predictor(table.profile, exact, [row.options for row in table.paths])
-    preference = Preference(AXIS, band=BAND)
+    preference = _preference(predictor)
     fixed = tuple(Path.parse(row.name) for row in table.paths)
     adaptive: tuple[Adaptive, ...] = ()
     if table.signals is not None and AXIS in predictor.costs:
@@ -92,6 +95,16 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
     number = len(table.profile.queries)
     forecaster, selector, steps = Forecaster(predictor), Selector(paths, on_edge), Steps(adaptive, preference)
     return Snapshot(paths, places, on_edge, models, calls, number, forecaster, selector, steps, preference)
+
+
+def _preference(predictor: Predictor) -> Preference:
+    """Of a caller who wants nothing but limits: quick, as far as that costs no accuracy against the best single path."""
+    accuracy, cost = predictor.accuracy, predictor.costs.get(AXIS)
+    if cost is None:
+        return Preference(AXIS, band=BAND)
+    profiled, left_out = Measured(accuracy.measured, cost.measured), Measured(accuracy.left_out, cost.left_out)
+    replay = Replay.of(profiled, left_out, predictor.weights)
+    return Preference(AXIS, safe_price(replay, accuracy.means, cost.means), BAND)
 
 
 @lru_cache(maxsize=8)
