@@ -15,10 +15,9 @@ from policies.adaptive import Adaptive, Shown, fit_adaptive
 from policies.errors import ConfigurationError
 from policies.forecast import Axis, Forecast
 from policies.measured import Measured
-from policies.operate import Replay
+from policies.operate import Replay, fair_price
 from policies.predict import Predictor, fit_predictor
 from policies.runtime import Forecaster
-from policies.savings import safe_price
 from policies.select import Preference, Selector
 from policies.signals import Signals
 from policies.steps import Spent, Step, Steps
@@ -104,7 +103,7 @@ def _preference(predictor: Predictor) -> Preference:
         return Preference(AXIS, band=BAND)
     profiled, left_out = Measured(accuracy.measured, cost.measured), Measured(accuracy.left_out, cost.left_out)
     replay = Replay.of(profiled, left_out, predictor.weights)
-    return Preference(AXIS, safe_price(replay, accuracy.means, cost.means), BAND)
+    return Preference(AXIS, fair_price(replay, accuracy.means, cost.means), BAND)
 
 
 @lru_cache(maxsize=8)
