@@ -97,13 +97,15 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
 
 
 def _preference(predictor: Predictor) -> Preference:
-    """Of a caller who wants nothing but limits: quick, as far as that costs no accuracy against the best single path."""
+    """Of a caller who wants nothing but limits: as quick as it can be without being less accurate than the best single path on
+    the profiled queries, each routed without its own measurements. Where nothing can be saved so, `BAND` counts instead."""
     accuracy, cost = predictor.accuracy, predictor.costs.get(AXIS)
     if cost is None:
         return Preference(AXIS, band=BAND)
     profiled, left_out = Measured(accuracy.measured, cost.measured), Measured(accuracy.left_out, cost.left_out)
     replay = Replay.of(profiled, left_out, predictor.weights)
-    return Preference(AXIS, fair_price(replay, accuracy.means, cost.means), BAND)
+    price = fair_price(replay, accuracy.means, cost.means)
+    return Preference(AXIS, price) if price else Preference(AXIS, band=BAND)
 
 
 @lru_cache(maxsize=8)
