@@ -161,7 +161,7 @@ async def test_an_adaptive_path_is_known_by_its_name_once_it_was_learnt() -> Non
 @pytest.mark.parametrize(("probability", "goes_on"), [(0.99, False), (0.01, True)])
 async def test_the_gate_hears_what_the_first_part_showed(probability: float, goes_on: bool) -> None:
     town = Town()
-    town.chooser.snapshot = learnt(2.0)
+    town.chooser.snapshot = learnt(20.0)
     choice = await chosen(town, BOTH.name)
     step = town.chooser.step(choice, Signals(least_logprob=float(np.log(probability))), Spent(), 0.2)
     assert step.goes_on is goes_on
