@@ -28,12 +28,17 @@ def check_ports(config: Config, file: FilePath) -> Iterator[Finding]:
         yield ok("ports", f"the cluster of this configuration is running (process {running.pid})")
         return
     cluster, gateway = config.cluster, config.gateway
+    taken: dict[int, str] = {}
     for key, host, port in (
         ("gateway.port", gateway.host, gateway.port),
         ("cluster.port", "127.0.0.1", cluster.port),
         ("cluster.dashboard_port", "127.0.0.1", cluster.dashboard_port),
     ):
-        yield _port(key, host, port)
+        if port in taken:
+            yield blocked(key, f"port {port} is {taken[port]} already; choose another {key}.")
+        else:
+            taken[port] = key
+            yield _port(key, host, port)
 
 
 def _joinable(address: str) -> Finding:

