@@ -20,7 +20,7 @@ from policies.schedule.types import Arrivals, Floats, Ints, Measured, Ticket
 
 HALF_LIFE_S = 20.0
 LINK_HALF_LIFE_S = 5.0
-"""Every request that crosses a link measures it, and the load that it carried while it was good would outweigh what it carries now."""
+"""Every request that crosses a link measures it; what it carried while it was good would outweigh what it carries now."""
 PRIOR_RATIOS, PRIOR_SPREAD = 3.0, 0.25
 """A cold arm is believed as if three requests had taken what the profile says, give or take a quarter."""
 PRIOR_BITS = 2e6
