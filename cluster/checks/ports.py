@@ -48,7 +48,7 @@ def _joinable(address: str) -> Finding:
         return blocked("cluster.address", f"{address!r} is not HOST:PORT; give the address of the Ray head, like 10.0.0.7:6379.")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for what cannot be the name of a host
         return blocked("cluster.address", f"nobody answers at {address} ({error}); start that Ray cluster, or leave the key out.")
     return ok("cluster.address", f"{address} answers")
 

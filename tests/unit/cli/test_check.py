@@ -63,7 +63,7 @@ def test_port_in_use(blocked: Any, key: str) -> None:
     assert f"choose another {key}" in found[key]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:PORT", "head", "head:x"])
+@pytest.mark.parametrize("address", ["127.0.0.1:PORT", "head", "head:x", f"{'x' * 70}:6379"])
 def test_a_cluster_to_join_that_is_not_there(blocked: Any, address: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -124,6 +124,22 @@ def test_a_model_for_gpus_and_a_vllm_without(blocked: Any, monkeypatch: pytest.M
 def test_missing_gguf(blocked: Any, tmp_path: Path) -> None:
     found = blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n")
     assert found["models.edge.path"] == f"there is no file {tmp_path}/a.gguf; put a GGUF file there or name another."
+
+
+@pytest.mark.parametrize("engine", ["llama_cpp", "vllm"])
+def test_model_files_that_cannot_be_read(blocked: Any, tmp_path: Path, engine: str) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    unreadable = tmp_path / "model" / "a.safetensors"
+    unreadable.symlink_to("/proc/self/mem")  # it exists, but reading it fails, for root too
+    path = unreadable if engine == "llama_cpp" else unreadable.parent
+    key = "models.edge.path"
+    assert "cannot be read (Input/output error)" in blocked(f"models: {{edge: {{engine: {engine}, path: {path}}}}}\n")[key]
+    assert "(File name too long)" in blocked(f"models: {{edge: {{engine: {engine}, path: /{'x' * 300}}}}}\n")[key]
+
+
+def test_the_home_of_nobody(blocked: Any) -> None:
+    assert "there is no file" in blocked("models: {edge: {engine: llama_cpp, path: ~nobody-here/a.gguf}}\n")["models.edge.path"]
 
 
 def test_broken_gguf(blocked: Any, tmp_path: Path) -> None:
