@@ -27,10 +27,10 @@ def locate(path: FilePath | None = None) -> FilePath:
     Raises ConfigurationError when there is no such file.
     """
     named = path or os.environ.get("ISTHMUS_CONFIG") or "isthmus.yaml"
-    file = FilePath(named).expanduser().absolute()
-    if file.is_dir():
+    file = FilePath(os.path.expanduser(named)).absolute()
+    if os.path.isdir(file):
         file = file / "isthmus.yaml"
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise ConfigurationError(
             f"There is no configuration at {file}; write one with 'isthmus init DIR' or name it with --config."
         )
@@ -65,6 +65,8 @@ def read(file: FilePath) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigurationError(f"{file.name}{line}: {error.problem or error.context}.") from None
+    except RecursionError:
+        raise ConfigurationError(f"{file.name} has brackets within brackets without end; it is no configuration.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file.name} is not a YAML text in UTF-8 ({str(error).splitlines()[0]}).") from None
     except OSError as error:

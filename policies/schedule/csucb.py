@@ -20,7 +20,7 @@ import numpy as np
 
 from policies.schedule.base import Scheduler, best_server
 from policies.schedule.board import Board
-from policies.schedule.forecast import Forecast, MakeMemory, SlotForecast, discounted
+from policies.schedule.forecast import HALF_LIFE_S, Forecast, MakeMemory, SlotForecast, discounted
 from policies.schedule.reward import ProfileEnergy, measured_reward, reward
 from policies.schedule.types import REFUSED, Arrivals, Floats, Measured, Ticket
 from policies.types import OnInfeasible
@@ -49,7 +49,7 @@ class CsUcb(Scheduler):
         """`on_infeasible`: reject a request that is late on every server, or (otherwise) take the least violation."""
         super().__init__(board, services, rng)
         self.forecast = Forecast(board, services, make_memory)
-        self._rewards = make_memory(services, len(board))
+        self._rewards = make_memory(services, len(board), HALF_LIFE_S)
         self._rejects = on_infeasible is OnInfeasible.REJECT
         self._generation = list(board.generation)
         self._energy = ProfileEnergy(board)

@@ -19,6 +19,8 @@ from policies.schedule.memory import Discounted, Memory
 from policies.schedule.types import Arrivals, Floats, Ints, Measured, Ticket
 
 HALF_LIFE_S = 20.0
+LINK_HALF_LIFE_S = 5.0
+"""Every request that crosses a link measures it; what it carried while it was good would outweigh what it carries now."""
 PRIOR_RATIOS, PRIOR_SPREAD = 3.0, 0.25
 """A cold arm is believed as if three requests had taken what the profile says, give or take a quarter."""
 PRIOR_BITS = 2e6
@@ -27,13 +29,13 @@ MAX_RATIO = 20.0
 """One absurd measurement must not close a server for many half-lives."""
 
 
-MakeMemory = Callable[[int, int], Memory]
-"""A memory of some rows and columns."""
+MakeMemory = Callable[[int, int, float], Memory]
+"""A memory of some rows and columns, in which half of a measurement's weight is left after some seconds."""
 
 
-def discounted(rows: int, columns: int) -> Memory:
+def discounted(rows: int, columns: int, half_life_s: float = HALF_LIFE_S) -> Memory:
     """How measurements fade where nothing else is said."""
-    return Discounted(rows, columns, HALF_LIFE_S)
+    return Discounted(rows, columns, half_life_s)
 
 
 class Forecast:
@@ -42,10 +44,10 @@ class Forecast:
     def __init__(self, board: Board, services: int, make_memory: MakeMemory = discounted) -> None:
         """`services` is the number of service classes; `make_memory` says how measurements fade."""
         self._board = board
-        self._ratio = make_memory(services, len(board))
-        self._square = make_memory(services, len(board))
-        self._length = make_memory(services, 1)
-        self._seconds_per_bit = make_memory(1, len(board))
+        self._ratio = make_memory(services, len(board), HALF_LIFE_S)
+        self._square = make_memory(services, len(board), HALF_LIFE_S)
+        self._length = make_memory(services, 1, HALF_LIFE_S)
+        self._seconds_per_bit = make_memory(1, len(board), LINK_HALF_LIFE_S)
         self._generation = list(board.generation)
 
     def slot(self, arrivals: Arrivals, now: float) -> SlotForecast:
