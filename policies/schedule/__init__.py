@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from policies.errors import ConfigurationError, nearest
+from policies.schedule.arms import HALF_LIFE_S
 from policies.schedule.bandits import Thompson, Ucb1
 from policies.schedule.base import Scheduler
 from policies.schedule.board import Board
 from policies.schedule.csucb import CsUcb
 from policies.schedule.earliest import EarliestFinish, EarliestFinishAdmission
 from policies.schedule.fixed import CloudOnly, NearestEdge, Random, RoundRobin
-from policies.schedule.forecast import HALF_LIFE_S
 from policies.schedule.load import LeastOutstanding, TwoChoices
 from policies.schedule.memory import Plain, Sliding
 

@@ -6,10 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
+from policies.schedule.arms import discounted
 from policies.schedule.base import Scheduler
 from policies.schedule.board import Board
 from policies.schedule.csucb import COMFORT, MARGIN
-from policies.schedule.forecast import MAX_RATIO, PRIOR_RATIOS, PRIOR_SPREAD, discounted
+from policies.schedule.forecast import MAX_RATIO, PRIOR_RATIOS, PRIOR_SPREAD
 from policies.schedule.types import REFUSED, Arrivals, Floats, Measured, Ticket
 
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from policies.schedule.types import Floats, Ints
 
+Rows = Ints | slice
+"""Which rows of a memory; a slice is read in a third of the time, which is most of a decision about one request."""
 REBASE = 64.0
 """Half-lives after which the discounted weights are scaled back; 2^64 is far from the largest float."""
 
@@ -32,14 +34,14 @@ class Memory(ABC):
         self._weight[row, column] += weight
         self._sum[row, column] += weight * value
 
-    def count(self, rows: Ints, now: float) -> Floats:
-        """The effective number of values in some rows, shape (len(rows), columns)."""
+    def count(self, rows: Rows, now: float) -> Floats:
+        """The effective number of values in some rows, shape (rows, columns)."""
         unit = self._unit(self._clock(now))  # first: it drops what has left a window
         count: Floats = self._weight[rows] / unit
         return count
 
-    def mean(self, prior: Floats | float, strength: float, rows: Ints, now: float) -> Floats:
-        """Means of some rows, shape (len(rows), columns), shrunk toward `prior`, which counts as `strength` > 0 values.
+    def mean(self, prior: Floats | float, strength: float, rows: Rows, now: float) -> Floats:
+        """Means of some rows, shape (rows, columns), shrunk toward `prior`, which counts as `strength` > 0 values.
 
         `prior` is a number or has the shape (columns,) or that of the result.
         """

@@ -15,11 +15,10 @@ from policies.schedule.types import Arrivals, Floats, Measured, Ticket
 LAMBDA = 1.0
 
 
-def reward(energy_share: Floats, slack: Floats) -> Floats:
-    """r in [0, 1] of e and f, element by element."""
-    e = np.minimum(energy_share, 1.0)
-    f = np.minimum(np.maximum(slack, -1.0), 1.0)
-    r: Floats = ((1.0 - e) + LAMBDA * (1.0 + f) / 2) / (1.0 + LAMBDA)
+def reward(energy_share: Floats, slack: float) -> Floats:
+    """r in [0, 1] of each e and of one f."""
+    f = min(max(slack, -1.0), 1.0)
+    r: Floats = ((1.0 - np.minimum(energy_share, 1.0)) + LAMBDA * (1.0 + f) / 2) / (1.0 + LAMBDA)
     return r
 
 
@@ -31,7 +30,7 @@ def measured_reward(ticket: Ticket, measured: Measured) -> float | None:
         return None
     slack = min((ticket.limit_s - measured.latency_s) / ticket.limit_s, ticket.room)
     share = measured.energy_j / ticket.reference_j if ticket.reference_j > 0 else 1.0
-    return float(reward(np.array(share), np.array(slack)))
+    return float(reward(np.array(share), slack))
 
 
 class ProfileEnergy:
@@ -45,10 +44,11 @@ class ProfileEnergy:
         steps = np.array([s.step_s / n + s.step_per_sequence_s for s, n in zip(board.servers, half, strict=True)])
         self._per_token_j: Floats = watts * steps
         self._per_prompt_token_j: Floats = watts / np.array([s.prefill_tokens_per_s for s in board.servers])
+        self._most_j, self._most_prompt_j = self._per_token_j.max(initial=0.0), self._per_prompt_token_j.max(initial=0.0)
 
     def worst_j(self, arrivals: Arrivals, tokens: Floats) -> Floats:
         """Energy of each request on the server that needs the most per token, in joules, shape (requests,)."""
-        worst = arrivals.prompt_tokens * self._per_prompt_token_j.max() + tokens * self._per_token_j.max()
+        worst = arrivals.prompt_tokens * self._most_prompt_j + tokens * self._most_j
         at_least: Floats = np.maximum(worst, 1e-9)
         return at_least
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from policies.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from policies.schedule.arms import Lesson
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -106,6 +110,8 @@ class Ticket:
     sending: bool = True
     waiting: bool = True
     """Whether the first token is still to come."""
+    lesson: Lesson | None = None
+    """What its outcome taught a policy that learns from forecasts; None before."""
 
 
 @dataclass(frozen=True, slots=True)
