@@ -23,6 +23,8 @@ PRIOR_RATIOS, PRIOR_SPREAD = 3.0, 0.25
 """A cold arm is believed as if three requests had taken what the profile says, give or take a quarter."""
 PRIOR_BITS = 2e6
 """A link is believed to be as configured until about this much has crossed it."""
+LONGEST_S = 1e6
+"""Nothing is sent for longer than eleven days; a larger number is a broken clock."""
 MAX_RATIO = 20.0
 """One absurd measurement must not close a server for many half-lives."""
 
@@ -63,7 +65,7 @@ class Forecast:
             ticket.service, ticket.server, answered, _ratio(ticket, measured), _length(ticket, measured), reward, energy
         )
         self.arms.take(lesson, now)
-        if measured.sending_s is not None and 0 < measured.sending_s < np.inf:
+        if measured.sending_s is not None and 0 < measured.sending_s < LONGEST_S:
             bits = ticket.bits + ticket.ahead_bits
             self._seconds_per_bit.add(0, ticket.server, measured.sending_s / max(bits, 1.0), now, weight=bits)
         return lesson
