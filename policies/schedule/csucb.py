@@ -20,6 +20,7 @@ import numpy as np
 
 from policies.schedule.arms import MakeMemory, discounted
 from policies.schedule.base import Scheduler, best_server
+from policies.schedule.belief import Belief
 from policies.schedule.board import Board
 from policies.schedule.forecast import Forecast, SlotForecast
 from policies.schedule.reward import ProfileEnergy, measured_reward, reward
@@ -54,6 +55,11 @@ class CsUcb(Scheduler):
         self._generation = list(board.generation)
         self._energy = ProfileEnergy(board)
 
+    def believe(self, belief: Belief) -> None:
+        """Arms that were not measured lately are like this from now on."""
+        self.forecast.belief = belief
+        self._energy = ProfileEnergy(self.board, belief.energy)
+
     def prepare(self, arrivals: Arrivals, now: float) -> None:
         self._follow()
         self._slot: SlotForecast = self.forecast.slot(arrivals, now)
@@ -83,12 +89,14 @@ class CsUcb(Scheduler):
         )
         ticket = self.board.place(arrivals, k, server, now, expected.server_s, expected.network_s)
         ticket.reference_j, ticket.room = float(self._worst_j[k]), room
+        ticket.slack, ticket.index = float(self._slack[k, server]), float(self._index[k, server])
         self._touched.add(server)
         return ticket
 
     def learn(self, ticket: Ticket, measured: Measured, now: float) -> None:
         self._follow()
-        ticket.lesson = self.forecast.observe(ticket, measured, now, measured_reward(ticket, measured))
+        value, energy = measured_reward(ticket, measured), self._energy.ratio(ticket, measured)
+        ticket.lesson = self.forecast.observe(ticket, measured, now, value, energy)
 
     def _optimism(self, now: float) -> Floats:
         """R̄ + δ sqrt(ln t / L) of the classes in the slot, shape (classes, servers)."""

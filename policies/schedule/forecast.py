@@ -10,7 +10,7 @@ profile says when nothing has been heard from it for long.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from policies.schedule.arms import Arms, Lesson, MakeMemory, discounted
 from policies.schedule.board import Board
 from policies.schedule.memory import Rows
 from policies.schedule.types import Arrivals, Floats, Ints, Measured, Ticket
+
+if TYPE_CHECKING:
+    from policies.schedule.belief import Belief
 
 PRIOR_RATIOS, PRIOR_SPREAD = 3.0, 0.25
 """A cold arm is believed as if three requests had taken what the profile says, give or take a quarter."""
@@ -36,6 +39,8 @@ class Forecast:
         """`services` is the number of service classes; `make_memory` says how measurements fade."""
         self._board = board
         self.arms = Arms(services, len(board), make_memory)
+        self.belief: Belief | None = None
+        """What unmeasured and faded arms are like; the profile's arithmetic as it stands while there is none."""
         self._seconds_per_bit = make_memory(1, len(board))
         self._generation = list(board.generation)
 
@@ -43,10 +48,13 @@ class Forecast:
         """What latencies these requests would have on every server."""
         self._follow()
         classes, group = _classes(arrivals.service)
-        ratio = self.arms.ratio.mean(1.0, PRIOR_RATIOS, classes, now)
-        square = self.arms.square.mean(1.0 + PRIOR_SPREAD**2, PRIOR_RATIOS, classes, now)
+        arms, belief = self.arms, self.belief
+        by_profile: tuple[Floats | float, ...] = (1.0, 1.0 + PRIOR_SPREAD**2, 1.0)
+        usual = (belief.ratio[classes], belief.square[classes], belief.length[classes]) if belief else by_profile
+        ratio = arms.ratio.mean(usual[0], PRIOR_RATIOS, classes, now)
+        square = arms.square.mean(usual[1], PRIOR_RATIOS, classes, now)
         spread = np.sqrt(np.maximum(square - ratio**2, 0.0))
-        tokens = arrivals.max_tokens * self.arms.length.mean(1.0, PRIOR_RATIOS, classes, now)[group, 0]
+        tokens = arrivals.max_tokens * arms.length.mean(usual[2], PRIOR_RATIOS, classes, now)[group, 0]
         believed = 1.0 / np.maximum(self._board.profile_bandwidth, 1.0)
         seconds_per_bit = self._seconds_per_bit.mean(believed, PRIOR_BITS, ONLY, now)[0]
         self._board.bandwidth[:] = np.where(self._board.profile_bandwidth > 0, 1.0 / seconds_per_bit, 0.0)
@@ -74,6 +82,7 @@ class Forecast:
         """Make room for new servers, and forget about those whose index was taken by another."""
         if self._generation == self._board.generation:
             return
+        self.belief = None
         self.arms.follow(self._generation, self._board.generation)
         self._seconds_per_bit.follow(self._generation, self._board.generation)
         self._generation = list(self._board.generation)
@@ -179,7 +188,7 @@ class SlotForecast:
     def _rates(self, at: slice | int) -> tuple[Floats, Floats, Floats]:
         """Of the servers `at`: wait_infer for the prompts before it, seconds per prompt token and per token of the answer."""
         board = self._board
-        with_this = board.outstanding[at] + 1.0
+        with_this = board.outstanding[at] + board.elsewhere[at] + 1.0
         slots = board.slots[at]
         least, most = (np.minimum, np.maximum) if isinstance(at, slice) else (min, max)
         step = board.step_s[at] + board.step_per_sequence_s[at] * least(with_this, slots)

@@ -36,7 +36,8 @@ def measured_reward(ticket: Ticket, measured: Measured) -> float | None:
 class ProfileEnergy:
     """Joules of requests as the servers' profiles have them, with half of the slots taken."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, measured: Floats | None = None) -> None:
+        """`measured` of shape (servers,) are joules that were measured over those of the profile."""
         half = [max(1.0, server.slots / 2) for server in board.servers]
         watts = np.array(
             [s.busy_w + (s.peak_w - s.busy_w) * n / max(s.slots, 1) for s, n in zip(board.servers, half, strict=True)]
@@ -44,6 +45,9 @@ class ProfileEnergy:
         steps = np.array([s.step_s / n + s.step_per_sequence_s for s, n in zip(board.servers, half, strict=True)])
         self._per_token_j: Floats = watts * steps
         self._per_prompt_token_j: Floats = watts / np.array([s.prefill_tokens_per_s for s in board.servers])
+        self._profile_j = self._per_token_j, self._per_prompt_token_j
+        if measured is not None:
+            self._per_token_j, self._per_prompt_token_j = self._per_token_j * measured, self._per_prompt_token_j * measured
         self._most_j, self._most_prompt_j = self._per_token_j.max(initial=0.0), self._per_prompt_token_j.max(initial=0.0)
 
     def worst_j(self, arrivals: Arrivals, tokens: Floats) -> Floats:
@@ -57,3 +61,11 @@ class ProfileEnergy:
         joules = prompt_tokens[:, None] * self._per_prompt_token_j + tokens[:, None] * self._per_token_j
         share: Floats = joules / np.maximum(joules.max(axis=1, keepdims=True), 1e-9)
         return share
+
+    def ratio(self, ticket: Ticket, measured: Measured) -> float | None:
+        """Measured joules over those of the profile for as many tokens; None without a measurement or with an impossible one."""
+        if measured.energy_j is None or measured.tokens is None or not 0 <= measured.energy_j < np.inf:
+            return None
+        per_token_j, per_prompt_token_j = self._profile_j
+        profile_j = measured.tokens * per_token_j[ticket.server] + ticket.prompt_tokens * per_prompt_token_j[ticket.server]
+        return float(measured.energy_j / profile_j) if profile_j > 0 else None
