@@ -66,7 +66,7 @@ class Api:
         self._catalogue = Catalogue(config)
         self._decisions = Decisions()
         self.chooser = Chooser(config, self._catalogue, stages, runner.clients)
-        self.deciding = Deciding(config, self.chooser, self._decisions, log)
+        self.deciding = Deciding(config, self.chooser, runner.dispatch, self._decisions, log)
         self.profiling = Profiling(config, self._catalogue, Measurer(config, runner, stages))
 
     async def healthz(self, visit: Visit) -> Response:

@@ -97,11 +97,6 @@ class Chooser:
         if choice.thread is not None:
             self._dialogues.keep(choice.thread, text, path)
 
-    def site(self, path: Path) -> str | None:
-        """Where `path` would be answered now."""
-        servers = self._clients.get(path.generate, ())
-        return next((client.server.site for client in servers if client.refusal is None), None)
-
     def _why_default(self, messages: Sequence[Message]) -> str | None:
         if self.snapshot is None:
             return self.without

@@ -17,10 +17,11 @@ from cluster.servers import Server
 from deployments.gateway.breaker import Breaker
 from deployments.gateway.crossing import delayed
 from deployments.gateway.load import Load, places_of
+from deployments.gateway.placement import Need, Placement
 from deployments.gateway.seats import Seats
 from deployments.messages import Completion, Delta, GenerateRequest, StageReport
 from deployments.models.failures import unwrap
-from policies.errors import DeadlineExceeded, EngineUnavailable, IsthmusError
+from policies.errors import DeadlineExceeded, EngineUnavailable, IsthmusError, ServiceError
 
 T = TypeVar("T")
 Traffic = Callable[[int, int], None]
@@ -32,13 +33,21 @@ _PATIENCE = 3.0
 allows ten milliseconds must not close the server to everybody."""
 
 
+_ANY = Need(service=0, size=0, max_tokens=1, until=0.0)
+"""Of a request whose server was not chosen but given."""
+
+
 @dataclass(slots=True)
 class _Call:
-    """One request on its way; `sent_at` is None until it has a seat."""
+    """One request on its way; `began_at` is None until it has a seat, `sent_at` until it has crossed the link."""
 
     request: GenerateRequest
     until: float
+    placement: Placement
+    began_at: float | None = None
     sent_at: float | None = None
+    up_bytes: int = 0
+    down_bytes: int = 0
 
 
 class ModelClient:
@@ -73,28 +82,45 @@ class ModelClient:
         self._answers = 0
         self._usual_s = 0.0
 
-    async def complete(self, request: GenerateRequest, until: float) -> Completion:
-        """The whole text in one piece: the cheap way."""
-        call = self._begin(request, until)
-        completion = await self._answered(call, until, self._complete_once(call))
-        self._succeeded(call, completion.report)
-        return completion
-
-    async def stream(self, request: GenerateRequest, first_until: float, until: float) -> AsyncGenerator[Delta, None]:
-        """The text as it comes; the first piece must be there at `first_until`. Closing it stops the engine."""
-        call = self._begin(request, until)
-        await self._answered(call, first_until, self.seats.enter(), first=False)
+    async def complete(self, request: GenerateRequest, until: float, placement: Placement | None = None) -> Completion:
+        """The whole text in one piece: the cheap way. `placement`, if given, hears what becomes of it and is ended."""
+        call = _Call(request, until, placement or Placement(self, _ANY))
         try:
-            deltas = self._deltas(call)
-            async with aclosing(delayed(deltas, self.link) if self.link else deltas) as arriving:
-                delta = await self._answered(call, first_until, anext(arriving))
-                yield delta
-                while delta.finish_reason is None:
-                    delta = await self._answered(call, until, anext(arriving), first=False)
-                    yield delta
-            self._succeeded(call, delta.report)
+            self._refuse_if_down()
+            completion = await self._answered(call, until, self._complete_once(call))
+            self._succeeded(call, completion.report)
+            return completion
         finally:
-            self.seats.leave()
+            call.placement.withdraw()
+
+    async def stream(
+        self, request: GenerateRequest, first_until: float, until: float, placement: Placement | None = None
+    ) -> AsyncGenerator[Delta, None]:
+        """The text as it comes; the first piece must be there at `first_until`. Closing it stops the engine."""
+        call = _Call(request, until, placement or Placement(self, _ANY))
+        try:
+            self._refuse_if_down()
+            await self._answered(call, first_until, self.seats.enter(), first=False)
+            try:
+                deltas = self._deltas(call)
+                async with aclosing(delayed(deltas, self.link) if self.link else deltas) as arriving:
+                    delta = await self._answered(call, first_until, anext(arriving))
+                    call.placement.started()
+                    yield delta
+                    while delta.finish_reason is None:
+                        delta = await self._answered(call, until, anext(arriving), first=False)
+                        yield delta
+                call.down_bytes = len(delta.text)
+                self._succeeded(call, delta.report)
+            finally:
+                self.seats.leave()
+        finally:
+            call.placement.withdraw()
+
+    @property
+    def turns(self) -> int:
+        """How often one request may be tried here: once more than one with replicas to spare after losing one."""
+        return 2 if self.running > 1 else 1
 
     @property
     def wait_s(self) -> float:
@@ -132,10 +158,6 @@ class ModelClient:
             if not timer.expired():
                 timer.reschedule(0)
 
-    def _begin(self, request: GenerateRequest, until: float) -> _Call:
-        self._refuse_if_down()
-        return _Call(request, until)
-
     def _refuse_if_down(self) -> None:
         if self.breaker.why is not None:
             raise self._unavailable(self.breaker.why)
@@ -149,7 +171,7 @@ class ModelClient:
             except BaseException:
                 _cancel(response)
                 raise
-            await self._receive(completion.text)
+            await self._receive(call, completion.text)
             return completion
         finally:
             self.seats.leave()
@@ -169,22 +191,24 @@ class ModelClient:
 
     async def _send(self, call: _Call) -> GenerateRequest:
         """The request with the time that is left, once it has crossed the link."""
+        clock = asyncio.get_running_loop().time
+        call.began_at = clock()
         if self._traffic is not None:
-            size = _bytes(call.request)
-            self._traffic(size, 0)
+            call.up_bytes = size_of(call.request)
+            self._traffic(call.up_bytes, 0)
             if self.link is not None:
-                await self.link.cross(size, "up")
+                await self.link.cross(call.up_bytes, "up")
         self._refuse_if_down()  # it may have gone down while the request waited for a seat
-        now = asyncio.get_running_loop().time()
-        call.sent_at = now
+        call.sent_at = now = clock()
+        call.placement.sent()
         return replace(call.request, timeout_s=max(0.0, call.until - now))
 
-    async def _receive(self, text: str) -> None:
+    async def _receive(self, call: _Call, text: str) -> None:
         if self._traffic is not None:
-            size = len(text.encode())
-            self._traffic(0, size)
+            call.down_bytes = len(text.encode())
+            self._traffic(0, call.down_bytes)
             if self.link is not None:
-                await self.link.cross(size, "down")
+                await self.link.cross(call.down_bytes, "down")
 
     async def _answered(self, call: _Call, until: float, awaited: Awaitable[T], *, first: bool = True) -> T:
         """The result of `awaited`; failures as our own types, and noted in the breaker."""
@@ -208,6 +232,8 @@ class ModelClient:
 
     def _failed(self, call: _Call, error: Exception) -> Exception:
         meaning = unwrap(error, self.server.model)
+        if isinstance(meaning, ServiceError):
+            call.placement.failed()
         if isinstance(meaning, EngineUnavailable):
             replica_lives = isinstance(error, RayTaskError)  # it could still raise; a remote service was not reached
             if replica_lives or self.running > 1:
@@ -219,6 +245,7 @@ class ModelClient:
         return meaning
 
     def _timed_out(self, call: _Call) -> Exception:
+        call.placement.failed()
         if self.breaker.why is not None:
             return self._unavailable(self.breaker.why)
         if call.sent_at is not None:
@@ -233,16 +260,22 @@ class ModelClient:
 
     def _succeeded(self, call: _Call, report: StageReport | None) -> None:
         self.breaker.succeeded()
-        if call.sent_at is not None:
-            held_s = asyncio.get_running_loop().time() - call.sent_at
-            self._usual_s = self.seats.note(held_s)
-            self._load.note(max(0.0, held_s - (report.wait_s if report else 0.0)))
+        if call.sent_at is None or call.began_at is None:
+            return
+        now = asyncio.get_running_loop().time()
+        held_s = now - call.sent_at
+        self._usual_s = self.seats.note(held_s)
+        self._load.note(max(0.0, held_s - (report.wait_s if report else 0.0)))
+        if report is not None:
+            bits = 8.0 * (call.up_bytes + call.down_bytes)
+            call.placement.answered(report, now - call.began_at - report.seconds, bits)
 
     def _unavailable(self, why: str) -> EngineUnavailable:
         return EngineUnavailable(self.server.model, f"at {self.server.site}: {why}")
 
 
-def _bytes(request: GenerateRequest) -> int:
+def size_of(request: GenerateRequest) -> int:
+    """Bytes of its text."""
     text = "".join(message["content"] for message in request.messages) if request.prompt is None else request.prompt
     return len(text.encode())
 

@@ -11,12 +11,15 @@ from ray.serve import Application
 from ray.serve.config import BackpressureConfig
 from ray.serve.handle import DeploymentHandle
 
+from cluster.arithmetic import usual_seconds
 from cluster.config import Config
 from cluster.link import EmulatedLink
 from cluster.log import DecisionLog
 from cluster.servers import servers
+from cluster.snapshot import read_profile
 from deployments.gateway.api import Api
 from deployments.gateway.client import ModelClient
+from deployments.gateway.dispatch import Dispatch
 from deployments.gateway.door import Door
 from deployments.gateway.keys import Keys
 from deployments.gateway.metrics import Metrics
@@ -45,7 +48,9 @@ class Gateway:
         self._watch = Watch(clients, _look)
         self._log = DecisionLog(config.log.url) if config.log and config.log.url else None
         self._flushing: asyncio.Task[None] | None = None
-        api = Api(config, Runner(config, clients, stages), stages, self._metrics, self._missing, self._log)
+        dispatch = Dispatch(config, clients, usual_seconds(read_profile(config) if config.profile else None))
+        runner = Runner(config, clients, stages, dispatch)
+        api = Api(config, runner, stages, self._metrics, self._missing, self._log)
         self._profiled = Profiled(config, stages, api.chooser)
         seats = Seats("the gateway", config.gateway.max_ongoing, config.gateway.max_queued)
         self._door = Door(routes(api), keys, seats, self._metrics, config.gateway.timeout_s, self._start, self._stop)

@@ -89,6 +89,7 @@ class CsUcb(Scheduler):
         )
         ticket = self.board.place(arrivals, k, server, now, expected.server_s, expected.network_s)
         ticket.reference_j, ticket.room = float(self._worst_j[k]), room
+        ticket.forecast_s = expected.latency_s
         ticket.slack, ticket.index = float(self._slack[k, server]), float(self._index[k, server])
         self._touched.add(server)
         return ticket

@@ -107,6 +107,8 @@ class Ticket:
     """Energy that counts as the worst for this request; 0 for a policy that does not look at energy."""
     room: float = 1.0
     """Share of the server's capacity and bandwidth that was left when this was placed, the smaller of both."""
+    forecast_s: float = 0.0
+    """The latency that was forecast, measurements and a margin included."""
     slack: float = 1.0
     """f(y) as it was forecast: below 0 the request is expected to miss its limit."""
     index: float = 0.0
