@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from policies.schedule.memory import Discounted, Memory
+from policies.schedule.memory import Discounted, Memory, Totals
 
 HALF_LIFE_S = 20.0
 
@@ -35,6 +35,16 @@ class Lesson:
     """Measured over the profile's joules for the same tokens."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmTotals:
+    """The contents of `Arms`, to be handed to another gateway or kept."""
+
+    ratio: Totals
+    square: Totals
+    reward: Totals
+    length: Totals
+
+
 class Arms:
     """The memories of one board: shape (services, servers), that of the lengths (services, 1)."""
 
@@ -54,6 +64,17 @@ class Arms:
             self.length.add(service, 0, lesson.length, now)
         if lesson.reward is not None:
             self.reward.add(service, server, lesson.reward, now)
+
+    def totals(self, now: float) -> ArmTotals:
+        """All of it as if it had been measured now."""
+        return ArmTotals(*(memory.totals(now) for memory in (self.ratio, self.square, self.reward, self.length)))
+
+    def restore(self, totals: ArmTotals, now: float) -> None:
+        """Hold what `totals` says was measured now, and nothing else."""
+        self.ratio.restore(totals.ratio, now)
+        self.square.restore(totals.square, now)
+        self.reward.restore(totals.reward, now)
+        self.length.restore(totals.length, now)
 
     def follow(self, known: Sequence[int], current: Sequence[int]) -> None:
         """Make room for new servers, and forget those whose index was taken by another; see `Memory.follow`."""
