@@ -6,16 +6,16 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path as FilePath
 from threading import Event, Thread
 from typing import Any
 
-from sqlalchemy import Insert, Table, make_url, select
+from sqlalchemy import Insert, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from cluster.database import is_local, make_folder
 from cluster.log.entries import Decided, Entry, Feedback
-from cluster.log.tables import DECISIONS, FEEDBACK, METADATA, is_local, open_engine
+from cluster.log.tables import DECISIONS, FEEDBACK, METADATA, open_engine
 
 logger = logging.getLogger("ray.serve")
 
@@ -110,8 +110,7 @@ class DecisionLog:
 
     def _make_tables(self) -> None:
         if not self._there:
-            if self._local:
-                FilePath(make_url(self._url).database or "").parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._url)
             METADATA.create_all(self._engine)
             self._there = True
 
