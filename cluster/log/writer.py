@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from cluster.database import is_local, make_folder
-from cluster.log.entries import Decided, Entry, Feedback
+from cluster.log.entries import Answered, Decided, Entry, Feedback
 from cluster.log.tables import DECISIONS, FEEDBACK, METADATA, open_engine
 
 logger = logging.getLogger("ray.serve")
@@ -54,14 +54,17 @@ class DecisionLog:
             return
         self._queue.append(entry)
 
-    def knows(self, decision_id: str) -> bool:
-        """Whether an answered decision of this id has been written, by whatever gateway. Asks the database."""
-        wanted = select(DECISIONS.c.path).where(DECISIONS.c.decision_id == decision_id, DECISIONS.c.error.is_(None))
+    def answer(self, decision_id: str) -> Answered | None:
+        """The answered decision of this id, by whatever gateway; None if none has been written. Asks the database."""
+        wanted = select(DECISIONS.c.path, DECISIONS.c.predicted_accuracy).where(
+            DECISIONS.c.decision_id == decision_id, DECISIONS.c.error.is_(None)
+        )
         try:
             with self._engine.connect() as connection:
-                return connection.execute(wanted).first() is not None
+                row = connection.execute(wanted).first()
         except SQLAlchemyError:
-            return False
+            return None
+        return Answered(row.path, row.predicted_accuracy) if row else None
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Write what is still in the queue, and stop."""

@@ -18,12 +18,13 @@ from deployments.gateway.chooser import Choice, Chooser
 from deployments.gateway.deadline import Deadline
 from deployments.gateway.decisions import Decisions
 from deployments.gateway.dispatch import Dispatch
-from deployments.gateway.fleet import ANSWER
+from deployments.gateway.experiences import Experiences
 from deployments.gateway.placement import Need
 from deployments.gateway.requests import ChatBody, FeedbackBody
 from deployments.gateway.slo import read_slo
 from deployments.gateway.visit import Visit
 from policies.errors import InvalidRequest, NotFound
+from policies.experience import ANSWER
 from policies.types import Path, Slo
 
 
@@ -31,13 +32,20 @@ class Deciding:
     """`/v1/route`, `/v1/decisions/` and `/v1/feedback`."""
 
     def __init__(
-        self, config: Config, chooser: Chooser, dispatch: Dispatch, decisions: Decisions, log: DecisionLog | None
+        self,
+        config: Config,
+        chooser: Chooser,
+        dispatch: Dispatch,
+        decisions: Decisions,
+        log: DecisionLog | None,
+        experience: Experiences,
     ) -> None:
         self._config = config
         self._chooser = chooser
         self._dispatch = dispatch
         self._decisions = decisions
         self._log = log
+        self._experience = experience
 
     async def route(self, visit: Visit) -> Response:
         """Decide as for a chat completion, and answer with the decision instead of running it."""
@@ -59,12 +67,13 @@ class Deciding:
         body = await receive(visit.receive, visit.arrived_at, self._config.gateway, FeedbackBody)
         if self._log is None:
             raise InvalidRequest("This service keeps no log and so no feedback; its configuration says 'log: null'.")
-        known = self._decisions.was_answered(body.decision_id)
-        if not known and not await asyncio.to_thread(self._log.knows, body.decision_id):
+        about = self._decisions.answer(body.decision_id) or await asyncio.to_thread(self._log.answer, body.decision_id)
+        if about is None:
             raise NotFound(
                 f"No answer has the decision id {body.decision_id[:80]!r}; ids are in the header x-isthmus-decision-id."
             )
         self._log.put(Feedback(body.decision_id, time.time(), body.score))
+        self._experience.rated(about, visit.headers.get(b"authorization"), body.score)
         return replies.Json({"decision_id": body.decision_id, "score": body.score})
 
     async def _told(self, decision_id: str) -> Response:

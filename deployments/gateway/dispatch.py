@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from cluster.arithmetic import arithmetic, configured_link
 from cluster.config import Config
 from deployments.gateway.client import ModelClient
-from deployments.gateway.fleet import Fleet, Tell
+from deployments.gateway.fleet import Fleet, Tell, nobody
 from deployments.gateway.placement import Need, Placement
+from policies.errors import Overloaded
 from policies.link import LinkEstimate
 
 
@@ -21,7 +22,7 @@ class Dispatch:
         config: Config,
         clients: Sequence[ModelClient],
         usual_s: Mapping[str, float] | None = None,
-        tell: Tell = lambda model, lesson: None,
+        tell: Tell = nobody,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`usual_s` is what each model takes by the profile; `tell` hears what outcomes taught."""
@@ -45,11 +46,19 @@ class Dispatch:
 
     def place(self, model: str, need: Need, tried: Sequence[ModelClient] = ()) -> Placement | None:
         """A place for one request at a server of `model`; see `Fleet.place`."""
-        return self.fleets[model].place(need, tried)
+        fleet = self.fleets[model]
+        if not tried:
+            fleet.arrived()
+        return fleet.place(need, tried)
+
+    def refused(self, model: str, error: Exception) -> None:
+        """A server of `model` answered so; too many requests are counted as demand that was not met."""
+        if isinstance(error, Overloaded):
+            self.fleets[model].refused()
 
     def foresee(self, model: str, need: Need) -> Placement | None:
         """Where a request would go now, without placing it; None when no server of `model` takes requests."""
-        placement = self.place(model, need)
+        placement = self.fleets[model].place(need)
         if placement is None or placement.client.refusal is not None:
             return None
         placement.withdraw()

@@ -17,7 +17,9 @@ from deployments.gateway.client import ModelClient
 from deployments.gateway.placement import Need, Placement
 from deployments.messages import StageReport
 from policies.errors import InfeasibleSlo
+from policies.experience import SERVICES, FleetState
 from policies.link import LinkEstimate
+from policies.scaling import Demand
 from policies.schedule import types
 from policies.schedule.arms import Lesson
 from policies.schedule.board import Board
@@ -25,9 +27,6 @@ from policies.schedule.csucb import CsUcb
 from policies.schedule.types import Arrivals, Measured, Ticket
 from policies.types import OnInfeasible
 
-ANSWER, PREPROCESS = 0, 1
-SERVICES = 2
-"""The service classes: answers, and what preprocessors ask of a model. Their lengths differ, and so do the times they take."""
 _PATIENCE = 2.0
 """A request without a limit is placed as if it had this many times what such a request usually takes on an idle server. Half of
 that is comfort (`csucb.COMFORT`), so that every wait counts, and energy decides between servers that are about as quick."""
@@ -39,6 +38,10 @@ Tell = Callable[[str, Lesson], None]
 """Is told the model's name and what an outcome taught."""
 
 
+def nobody(model: str, lesson: Lesson) -> None:
+    """Where no orchestrator is to hear of it."""
+
+
 class Fleet:
     """Chooses the server of each request. For one event loop."""
 
@@ -48,7 +51,7 @@ class Fleet:
         clients: Sequence[ModelClient],
         profiles: Sequence[types.Server],
         links: Sequence[LinkEstimate],
-        tell: Tell = lambda model, lesson: None,
+        tell: Tell = nobody,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`clients`, `profiles` and `links` are in the order of the servers; several may share a link."""
@@ -61,8 +64,32 @@ class Fleet:
         self._clock = clock
         # What a late request should get was decided with its path; a strict one is refused by `place`.
         self.scheduler = CsUcb(self.board, SERVICES, np.random.default_rng(0), on_infeasible=OnInfeasible.BEST_EFFORT)
+        self.names = tuple(profile.name for profile in profiles)
         self._tokens_per_byte = _TOKENS_PER_BYTE
         self._pace = [1.0] * SERVICES
+        self._arrived = self._missed = self._served = 0
+        self._service_s = 0.0
+
+    @property
+    def demand(self) -> Demand:
+        """What has been counted since the start. A request that another path has failed arrives here, too."""
+        return Demand(self._arrived, self._missed, self._served, self._service_s)
+
+    def adopt(self, state: FleetState, later: Sequence[Lesson]) -> None:
+        """Use what all gateways have learnt, and what this one has learnt since."""
+        if state.servers != self.names:
+            return  # of an earlier configuration; the next version is of this one
+        now = self._clock()
+        self.scheduler.believe(state.belief)
+        arms = self.scheduler.forecast.arms
+        arms.restore(state.arms, now)
+        for lesson in later:
+            arms.take(lesson, now)
+
+    def elsewhere(self, counts: Sequence[float]) -> None:
+        """Other gateways have so many requests at each server."""
+        if len(counts) == len(self.names):
+            self.board.elsewhere[:] = counts
 
     def place(self, need: Need, tried: Sequence[ModelClient] = ()) -> Placement | None:
         """A place at the best server that may still be tried; None if there is none.
@@ -74,20 +101,24 @@ class Fleet:
         if not left:
             return None
         if len(self.clients) == 1:
-            return Placement(self.clients[0], need)
+            return Placement(self.clients[0], need, self)
         self._look(left)
         now = self._clock()
         ticket = self.scheduler.decide(self._arrivals(need, now), now)[0]
         if ticket is None:
-            return Placement(self.clients[left[0]], need)
+            return Placement(self.clients[left[0]], need, self)
         if need.strict and ticket.slack < 0 and self._is_known(ticket, now):
             self.board.release(ticket.number)
+            self._missed += 1
             raise InfeasibleSlo(self._refusal(ticket), "slo.max_latency_s")
         return Placement(self.clients[ticket.server], need, self, ticket, self._reason(ticket))
 
     def answered(self, placement: Placement, report: StageReport, on_the_way_s: float, bits: float) -> None:
         """Learn from an answer; see `Placement.answered`."""
         ticket, need, now = placement.ticket, placement.need, self._clock()
+        self._served += 1
+        self._service_s += max(0.0, report.seconds - report.wait_s)
+        self._missed += need.limited and now > need.until
         if ticket is None:
             return
         self._links[ticket.server].note(bits, max(0.0, on_the_way_s), now)
@@ -100,10 +131,19 @@ class Fleet:
 
     def failed(self, placement: Placement) -> None:
         """Learn that nothing came, unless that was foreseen: a limit that no server keeps says nothing of the server."""
+        self._missed += 1
         if placement.ticket is not None and placement.ticket.slack < 0:
             self.board.release(placement.ticket.number)
         elif placement.ticket is not None:
             self._observe(Measured(placement.ticket.number, None), self._clock())
+
+    def arrived(self) -> None:
+        """A request needs this model, whether or not it can be served."""
+        self._arrived += 1
+
+    def refused(self) -> None:
+        """A request found no place at a server."""
+        self._missed += 1
 
     def _observe(self, measured: Measured, now: float) -> None:
         ticket = self.scheduler.observe(measured, now)

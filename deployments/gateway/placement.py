@@ -18,7 +18,7 @@ class Need:
     """What a request asks of whichever server takes it. Times on the event loop's clock."""
 
     service: int
-    """Its class, see `fleet.SERVICES`."""
+    """Its class, see `policies.experience`."""
     size: int
     """Bytes of its text."""
     max_tokens: int
@@ -38,7 +38,7 @@ class Placement:
     def __init__(
         self, client: ModelClient, need: Need, fleet: Fleet | None = None, ticket: Ticket | None = None, reason: str = ""
     ) -> None:
-        """Without a `fleet` there was nothing to choose, and there is nothing to account for."""
+        """Without a `fleet` nothing is accounted for; without a `ticket` there was nothing to choose."""
         self.client = client
         self.need = need
         self.ticket = ticket

@@ -10,17 +10,18 @@ from functools import partial
 from typing import TypeVar
 
 from cluster.config import Config, ModelConfig
-from deployments.gateway.client import ModelClient, size_of
+from deployments.gateway.client import ModelClient
 from deployments.gateway.dispatch import Dispatch
 from deployments.gateway.fit import Prepared, fitting
-from deployments.gateway.fleet import ANSWER, PREPROCESS
 from deployments.gateway.job import Answer, Job
 from deployments.gateway.placement import Need, Placement
 from deployments.gateway.stages import LightStages
 from deployments.gateway.trial import Opened, Trial
+from deployments.gateway.wire import size_of
 from deployments.messages import Completion, Delta, GenerateRequest, Sampling
 from deployments.prompts import Message
 from policies.errors import DeadlineExceeded, EngineFailed, EngineUnavailable, InfeasibleSlo, Overloaded, ServiceError
+from policies.experience import ANSWER, PREPROCESS
 from policies.types import NONE, OnInfeasible, Path
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class Runner:
             try:
                 return await placement.client.complete(request, until, placement)
             except (Overloaded, ServiceError) as error:
+                self.dispatch.refused(name, error)
                 failure = error
         raise failure
 
@@ -118,13 +120,14 @@ class Runner:
                 if placement is None:
                     break
                 tried.append(placement.client)
-                return await attempt(_trial(job, path, placement, course.reason, is_last), prepared)
+                return await attempt(_trial(job, path, placement, course, is_last), prepared)
             except TimeoutError:
                 error: Exception = _too_late(job, path)
             except (Overloaded, ServiceError, InfeasibleSlo) as refused:
                 error = refused
             if _now() >= job.deadline.first_token_at:
                 raise _too_late(job, path)
+            self.dispatch.refused(path.generate, error)
             course.failed(path, placement, error)
             if placement is None:
                 break  # the stages before the model failed, or no server would be in time
@@ -166,6 +169,7 @@ class Runner:
             next((self._links[report.site] for report in reports if report.site in self._links), None),
             _now() - job.deadline.arrived_at,
             ttft_s,
+            trial.number,
         )
 
     async def _prepare(self, job: Job, path: Path, until: float) -> Prepared:
@@ -197,17 +201,20 @@ class _Course:
 
     reason: str
     failure: Exception | None = None
+    failures: int = 0
 
     def failed(self, path: Path, placement: Placement | None, error: Exception) -> None:
         """Overload is told although what was tried next failed otherwise: the caller can do something about it."""
+        self.failures += 1
         self.failure = self.failure if isinstance(self.failure, Overloaded) else error
         site = f" at {placement.client.server.site}" if placement else ""
         self.reason = f"{self.reason}; {path.name}{site} did not answer ({type(error).__name__})"
 
 
-def _trial(job: Job, path: Path, placement: Placement, reason: str, is_last: bool) -> Trial:
-    why = f"{reason}; {placement.reason}" if placement.reason else reason
-    return Trial(path, placement, why, _share(job.deadline.first_token_at, is_last), _share(job.deadline.at, is_last))
+def _trial(job: Job, path: Path, placement: Placement, course: _Course, is_last: bool) -> Trial:
+    why = f"{course.reason}; {placement.reason}" if placement.reason else course.reason
+    first_until, until = _share(job.deadline.first_token_at, is_last), _share(job.deadline.at, is_last)
+    return Trial(path, placement, why, first_until, until, course.failures + 1)
 
 
 def _share(end: float, is_last: bool) -> float:

@@ -26,6 +26,8 @@ class Trial:
     """When its first word must be there."""
     until: float
     """When its answer must be complete, if it comes in one piece."""
+    number: int = 1
+    """How many servers have been asked, this one included."""
 
     @property
     def client(self) -> ModelClient:

@@ -11,12 +11,13 @@ from ray.exceptions import ActorUnavailableError
 from cluster.config import Config, EchoModel, ModelConfig, Power
 from deployments.gateway.client import ModelClient
 from deployments.gateway.dispatch import Dispatch
-from deployments.gateway.fleet import ANSWER, Fleet
+from deployments.gateway.fleet import Fleet
 from deployments.gateway.placement import Need, Placement
 from deployments.gateway.runner import Runner
 from deployments.gateway.stages import LightStages
 from deployments.messages import StageReport
 from policies.errors import EngineUnavailable, InfeasibleSlo
+from policies.experience import ANSWER
 from policies.schedule.arms import Lesson
 from policies.types import Decision, Path
 from tests.unit.gateway.fakes import FakeReplica, client_of, until
