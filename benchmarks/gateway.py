@@ -1,6 +1,6 @@
 """What a request costs on its way to a model: our gateway, a bare Ray Serve ingress with one handle hop, and LiteLLM.
 
-    python -m benchmarks.gateway [--rounds 5] [--seconds 8] [--clients 8] [--litellm DIR] [--json] [--picture FILE.svg]
+    python -m benchmarks.gateway [--rounds 5] [--seconds 8] [--clients 8] [--litellm DIR] [--json] [--out docs/results.md]
 
 All three have the same fake engine behind them. Rounds are interleaved (A B C A B C ...), so that a neighbour's load on the
 machine meets all of them; medians over the rounds are shown. CPU-seconds are those of all processes of a system (Ray, HAProxy,
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks import page
 from benchmarks.load import drive
 from benchmarks.systems import System, litellm, ray_systems
 
@@ -34,6 +36,7 @@ MODES = {"whole": "echo", "stream": "words"}
 LITELLM_ENVIRONMENT = Path.home() / ".cache" / "isthmus" / "litellm"
 MAX_CPU_RATIO = 1.5
 MIN_RATE_RATIO = 4.0
+PICTURE = "gateway.svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,29 @@ def table(rows: Sequence[Round]) -> Table:
     return shown
 
 
+def _markdown(rows: Sequence[Round], compared: Mapping[str, float]) -> str:
+    shown = [
+        (r.system, r.mode, f"{r.cpu_s_per_1000:.1f}", f"{r.requests_per_s:.0f}", f"{r.p50_ms:.0f}", f"{r.p95_ms:.0f}", r.wrong)
+        for r in rows
+    ]
+    head = ("system", "mode", "CPU-s per 1,000", "requests/s", "p50 ms", "p95 ms", "wrong")
+    return "\n".join(
+        (
+            "## What the way to a model costs",
+            "",
+            "`python -m benchmarks.gateway --out docs/results.md`: our gateway, a bare Ray Serve ingress with one handle hop and",
+            "the LiteLLM proxy, the same fake engine behind each; medians of interleaved rounds.",
+            "",
+            *page.table(head, shown),
+            "",
+            f"Whole answers: CPU {compared.get('cpu_to_bare', math.nan):.2f} times the bare ingress's,"
+            f" requests/s {compared.get('rate_to_litellm', math.nan):.2f} times LiteLLM's.",
+            "",
+            f"![CPU-seconds per 1,000 requests]({PICTURE})",
+        )
+    )
+
+
 def draw(rows: Sequence[Round], file: Path) -> None:
     """Bars of the CPU-seconds as an SVG picture."""
     bars = sorted(rows, key=lambda row: (row.mode != "whole", row.cpu_s_per_1000))
@@ -137,7 +163,7 @@ def main(
     environment: Annotated[
         Path, typer.Option("--litellm", help="Virtual environment of the LiteLLM proxy; created when missing.")
     ] = LITELLM_ENVIRONMENT,
-    picture: Annotated[Path | None, typer.Option(help="Where to draw the result as SVG.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the section of this page, and the picture beside it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Measure and compare. Exit code 1 when a target is missed or an answer was wrong."""
@@ -165,8 +191,9 @@ def main(
         print(json.dumps({"medians": [asdict(r) for r in rows], "ratios": compared, "rounds": [asdict(r) for r in found]}))
     else:
         Console().print(table(rows), *(f"{name}: {value:.2f}" for name, value in compared.items()))
-    if picture is not None:
-        draw(rows, picture)
+    if out is not None:
+        page.write_section(out, "gateway", _markdown(rows, compared))
+        draw(rows, out.with_name(PICTURE))
     reached = compared.get("cpu_to_bare", 0.0) <= MAX_CPU_RATIO and compared.get("rate_to_litellm", 99.0) >= MIN_RATE_RATIO
     raise typer.Exit(0 if reached and not any(row.wrong for row in rows) else 1)
 

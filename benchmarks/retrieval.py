@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks import page
 from cluster.config import Documents
 from cluster.encoder import open_encoder
 from cluster.index import Index, build_index, open_index
@@ -172,6 +173,7 @@ def main(
     data: Annotated[Path, typer.Option(envvar="ISTHMUS_DATA", help="Folder with rag/.")] = Path("../shared/data"),
     cache: Annotated[Path | None, typer.Option(help="Keeps the indexes for the next time.")] = None,
     collection: Annotated[list[str] | None, typer.Option(help="Of smart_tv, ragsmith, manuals; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the section of this page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure bm25, dense and hybrid."""
@@ -187,6 +189,8 @@ def main(
             loaded = COLLECTIONS[name](data / "rag")
             index, seconds[name] = indexed(loaded, cache or Path(temporary), progress)
             scores += evaluate(loaded, index)
+    if out is not None:
+        page.write_section(out, "retrieval", _markdown(scores))
     if as_json:
         typer.echo(json.dumps({"index_seconds": seconds, "scores": [asdict(score) for score in scores]}, indent=2))
     else:
@@ -208,6 +212,25 @@ def _print(scores: Sequence[Score], seconds: dict[str, float]) -> None:
     for name, taken in seconds.items():
         passages = next(score.passages for score in scores if score.collection == name)
         console.print(f"{name}: {passages} passages, indexed in {taken:.1f} s")
+
+
+def _markdown(scores: Sequence[Score]) -> str:
+    rows = [
+        (s.collection, s.option, s.questions, *(f"{share:.3f}" for share in (s.recall_1, s.recall_5, s.recall_10, s.mrr)))
+        for s in scores
+        if s.half == "all"
+    ]
+    head = ("collection", "option", "questions", "recall@1", "recall@5", "recall@10", "MRR")
+    return "\n".join(
+        (
+            "## Retrieval on documents of others",
+            "",
+            "`python -m benchmarks.retrieval --out docs/results.md`: a smart TV's manual with experts' questions, and Wikipedia",
+            "passages in six domains.",
+            "",
+            *page.table(head, rows),
+        )
+    )
 
 
 def _section_id(row: dict[str, str]) -> str:

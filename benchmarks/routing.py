@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.frontiers import COLOURS, Curve, curve, picture
+from benchmarks.page import line, write_section
 from cluster.encoder import open_encoder
 from cluster.evaluate import evaluate
 from cluster.profile import Table, read_table
@@ -39,7 +40,6 @@ OBJECTIVES: dict[str, Axis] = {
 
 LARGE, FEWER = 5000, 4  # a table of so many queries varies less from split to split and gets a quarter of the splits
 PICTURE = "frontiers.svg"
-MARKS = ("<!-- benchmarks/routing.py: begin -->", "<!-- benchmarks/routing.py: end -->")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +141,8 @@ def main(
 
 
 def write(page: Path, rows: Sequence[Row]) -> None:
-    """Put the tables between the marks of `page`, or at its end if it has none, and the picture beside it."""
-    text = page.read_text(encoding="utf-8") if page.is_file() else "# Results\n\nEvery number here was written by a command.\n"
-    begin, end = MARKS
-    section = f"{begin}\n{_markdown(rows)}\n{end}"
-    if begin in text and end in text:
-        text = text[: text.index(begin)] + section + text[text.index(end) + len(end) :]
-    else:
-        text = f"{text.rstrip()}\n\n{section}\n"
-    page.write_text(text, encoding="utf-8")
+    """Put the tables into their section of `page`, and the picture beside it."""
+    write_section(page, "routing", _markdown(rows))
     drawn = picture({row.table: (row.objective, row.curves) for row in rows})
     page.with_name(PICTURE).write_text(drawn, encoding="utf-8")
 
@@ -163,12 +156,12 @@ def _markdown(rows: Sequence[Row]) -> str:
         "medians over the splits of",
         "the least share of the best single path's objective at which its accuracy is reached.",
         "",
-        _line("table", "objective", "splits", *shares),
-        _line(*["---"] * (3 + len(shares))),
+        line("table", "objective", "splits", *shares),
+        line(*["---"] * (3 + len(shares))),
     ]
     for row in rows:
         least = {"isthmus": row.least, **row.least_plain}
-        lines.append(_line(row.table, row.objective, row.splits, *(_share(least[name]) for name in shares)))
+        lines.append(line(row.table, row.objective, row.splits, *(_share(least[name]) for name in shares)))
     lines += ["", f"![Frontiers of all policies on each table, means over the splits]({PICTURE})"]
     columns = (
         "at price 0, mean",
@@ -179,16 +172,12 @@ def _markdown(rows: Sequence[Row]) -> str:
         "splits led",
     )
     lines += ["", "Accuracy over the best single path's, and the mean height of the frontier (aiq); means over the splits.", ""]
-    lines += [_line("table", *columns), _line(*["---"] * (1 + len(columns)))]
+    lines += [line("table", *columns), line(*["---"] * (1 + len(columns)))]
     for row in rows:
         gains = [f"{gain:+.3f}" for gain in (row.accuracy_gain, row.worst, row.gain_at_equal_objective)]
         heights = [f"{row.aiq[name]:.3f}" for name in shares]
-        lines.append(_line(row.table, *gains, *heights, f"{row.lead:+.4f}", f"{row.won:.0%}"))
+        lines.append(line(row.table, *gains, *heights, f"{row.lead:+.4f}", f"{row.won:.0%}"))
     return "\n".join(lines)
-
-
-def _line(*cells: object) -> str:
-    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def _share(value: float | None) -> str:

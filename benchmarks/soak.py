@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks import page
 from benchmarks.systems import ray_systems
 
 
@@ -143,6 +144,20 @@ def _decision(extra: dict[str, object] | None) -> str:
     return str(told["decision_id"]) if isinstance(told, dict) else "an answer that did not end"
 
 
+def _markdown(result: Soak, clients: int, seconds: float) -> str:
+    summary = result.summary()
+    head = ("asked", "answered", "lost", "wrong", "doubled", "server_errors")
+    return "\n".join(
+        (
+            "## Many clients at once",
+            "",
+            f"`python -m benchmarks.soak --out docs/results.md`: {clients} clients for {seconds:g} s, whole answers and streams.",
+            "",
+            *page.table([name.replace("_", " ") for name in head], [[summary[name] for name in head]]),
+        )
+    )
+
+
 @contextmanager
 def _target(url: str | None) -> Iterator[str]:
     if url is not None:
@@ -161,6 +176,7 @@ def main(
     model: Annotated[str, typer.Option(help="Path or model to ask.")] = "auto",
     echo: Annotated[bool, typer.Option(help="Answers must repeat their questions.")] = True,
     key_env: Annotated[str | None, typer.Option(help="Environment variable with the API key.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the section of this page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Soak a system. Exit code 1 when anything failed, was lost, wrong or doubled."""
@@ -174,6 +190,8 @@ def main(
                 progress.update(task, completed=min(done, seconds))
 
             result = asyncio.run(soak(address, model, clients, seconds, echo=echo, key=key, show=show))
+    if out is not None:
+        page.write_section(out, "soak", _markdown(result, clients, seconds))
     if as_json:
         print(json.dumps(result.summary()))
     else:

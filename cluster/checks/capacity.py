@@ -14,8 +14,8 @@ def check_capacity(config: Config) -> Iterator[Finding]:
     for site in config.cluster.sites:
         here = [config.models[server.model] for server in servers(config) if server.site == site.name]
         gateway = config.gateway.replicas * config.gateway.cpus if site is config.cluster.head else 0.0
-        cpus = gateway + sum(model.replicas * model.cpus for model in here)
-        gpus = sum(model.replicas * model.gpus for model in here)
+        cpus = gateway + sum(model.most_replicas * model.cpus for model in here)
+        gpus = sum(model.most_replicas * model.gpus for model in here)
         yield _fit(site.name, "cpus", cpus, site.cpus)
         if gpus or site.gpus:
             yield _fit(site.name, "gpus", gpus, site.gpus)

@@ -3,6 +3,7 @@
 from cluster.config.load import load
 from cluster.config.models import EchoModel, LlamaCppModel, ModelBase, ModelConfig, Power, Price, RemoteModel, VllmModel
 from cluster.config.root import Config
+from cluster.config.scaling import Scaling
 from cluster.config.serving import Documents, Gateway, Log, Stages
 from cluster.config.sites import Cluster, Link, Site
 
@@ -20,6 +21,7 @@ __all__ = [
     "Power",
     "Price",
     "RemoteModel",
+    "Scaling",
     "Site",
     "Stages",
     "VllmModel",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cluster.config.base import Section
+from cluster.config.scaling import Scaling
 from policies.types import Tier
 
 
@@ -30,7 +32,8 @@ class ModelBase(Section):
 
     tier: Tier = Field("edge", description="Where replicas run: on edge or on cloud nodes.")
     sites: tuple[str, ...] = Field((), description="Sites that run this model; all sites of the tier when empty.")
-    replicas: int = Field(1, ge=1, description="Replicas at the start.")
+    replicas: int = Field(1, ge=0, description="Replicas at the start; with `scaling` its `min_replicas` when not given.")
+    scaling: Scaling | None = Field(None, description="Lets the number of replicas follow demand; it is fixed without.")
     cpus: float = Field(1.0, ge=0, description="Processors that one replica reserves.")
     gpus: float = Field(0.0, ge=0, description="GPUs that one replica reserves.")
     context_tokens: int = Field(2048, gt=0, description="Tokens that prompt and answer may take together.")
@@ -42,6 +45,36 @@ class ModelBase(Section):
     price: Price = Field(default_factory=Price, description="What tokens cost.")
     power: Power = Field(default_factory=Power, description="Watts of the device behind a replica.")
 
+    @property
+    def most_replicas(self) -> int:
+        """Replicas that may run at once."""
+        return self.scaling.max_replicas if self.scaling else self.replicas
+
+    @property
+    def places(self) -> int:
+        """Requests that one replica works on at once."""
+        return self.max_ongoing
+
+    @model_validator(mode="before")
+    @classmethod
+    def _start_with_the_fewest(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or "replicas" in data:
+            return data
+        scaling = data.get("scaling")
+        fewest = scaling.get("min_replicas", 0) if isinstance(scaling, Mapping) else getattr(scaling, "min_replicas", None)
+        return data if fewest is None else {**data, "replicas": fewest}
+
+    @model_validator(mode="after")
+    def _replicas_within_bounds(self) -> Self:
+        if self.scaling is None and not self.replicas:
+            raise ValueError("replicas is 0; give at least 1, or `scaling` for replicas that start when they are needed")
+        if self.scaling and not self.scaling.min_replicas <= self.replicas <= self.scaling.max_replicas:
+            raise ValueError(
+                f"replicas is {self.replicas}, but scaling keeps between {self.scaling.min_replicas} and "
+                f"{self.scaling.max_replicas}; start with a number between"
+            )
+        return self
+
 
 class LlamaCppModel(ModelBase):
     """A GGUF file run by llama.cpp, meant for edge machines."""
@@ -51,6 +84,11 @@ class LlamaCppModel(ModelBase):
     contexts: int = Field(2, gt=0, description="Contexts per replica; each answers one request at a time.")
     threads: int = Field(1, gt=0, description="Threads that one context computes with.")
     gpu_layers: int = Field(0, ge=-1, description="Layers to place on a GPU; -1 for all.")
+
+    @property
+    def places(self) -> int:
+        """One for each context; requests beyond them wait in the replica."""
+        return min(self.contexts, self.max_ongoing)
 
 
 class VllmModel(ModelBase):

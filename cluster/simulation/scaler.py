@@ -10,7 +10,7 @@ from cluster.simulation.gateway import Gateway
 from cluster.simulation.result import Sample
 from cluster.simulation.scenario import Scenario
 from cluster.simulation.site import SimulatedServer
-from policies.scaling import ReplicaTarget, ScalingSettings
+from policies.scaling import ReplicaTarget
 from policies.schedule.types import REFUSED
 
 
@@ -25,17 +25,7 @@ class Scaler:
         self._interval_s = plan.interval_s
         self._server = servers[plan.site]
         self._index = gateway.scheduler.board.index(plan.site)
-        device = self._server.profile
-        settings = ScalingSettings(
-            slots=max(1, device.slots),
-            max_replicas=plan.max_replicas,
-            min_replicas=plan.min_replicas,
-            startup_s=plan.startup_s,
-            interval_s=plan.interval_s,
-            usd_per_replica_s=plan.usd_per_replica_hour / 3600,
-            usd_per_miss=plan.usd_per_miss,
-        )
-        self._target = ReplicaTarget(settings)
+        self._target = ReplicaTarget(plan.settings(max(1, self._server.profile.slots)))
         self.samples: list[Sample] = []
         gateway.arrived, gateway.finished = self._arrived, self._finished
         env.process(self._watch())

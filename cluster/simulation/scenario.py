@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cluster.config.base import Section
 from cluster.config.load import read
+from cluster.config.scaling import Scaling
 from policies.errors import ConfigurationError, nearest
 from policies.types import Tier
 
@@ -111,16 +112,10 @@ class Happening(Section):
         return self
 
 
-class ScalingPlan(Section):
+class ScalingPlan(Scaling):
     """Elastic replicas of one cloud site, sized by `policies.scaling`."""
 
     site: str = Field(description="The site that is scaled.")
-    max_replicas: int = Field(ge=1, description="Upper bound.")
-    min_replicas: int = Field(0, ge=0, description="Lower bound.")
-    startup_s: float = Field(30.0, ge=0, description="Seconds from the decision until a replica takes work.")
-    usd_per_replica_hour: float = Field(4.0, ge=0, description="Price of a replica.")
-    usd_per_miss: float = Field(0.01, ge=0, description="What a missed limit is worth avoiding.")
-    interval_s: float = Field(2.0, gt=0, description="How often the target is computed.")
 
 
 class Scenario(Section):

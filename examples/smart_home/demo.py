@@ -73,7 +73,9 @@ def main() -> int:
         print(json.dumps([asdict(answer) for answer in answers], ensure_ascii=False, indent=2))
     else:
         console = Console()
-        console.print(_table(answers), width=None if console.is_terminal else 150)
+        if not console.is_terminal:
+            console = Console(width=150)
+        console.print(_table(answers))
     return 0
 
 

@@ -153,7 +153,16 @@ models:
         (ECHO + "domain: {{x}}", "isthmus.yaml, line 2: found unhashable key."),
         (ECHO + "? [a, b]\n: c", "isthmus.yaml, line 2: found unhashable key."),
         (ECHO + "gateway: {max_queued: 0}", "gateway.max_queued is 0; input should be greater than or equal to 1."),
-        ("models: {a: {engine: echo, replicas: 0}}", "models.a.replicas is 0; input should be greater than or equal to 1."),
+        ("models: {a: {engine: echo, replicas: 0}}", "models.a: replicas is 0; give at least 1, or `scaling` for"),
+        (
+            "models: {a: {engine: echo, replicas: 4, scaling: {max_replicas: 3}}}",
+            "models.a: replicas is 4, but scaling keeps between 0",
+        ),
+        (
+            "models: {a: {engine: echo, scaling: {min_replicas: 4, max_replicas: 3}}}",
+            "models.a.scaling: min_replicas is 4, above max",
+        ),
+        ("models: {a: {engine: echo, scaling: {min: 0, max_replicas: 3}}}", "models.a.scaling.min is not a known key"),
         ("models: {'a#b': {engine: echo}}", "models.a#b: the name of a model must not be empty nor hold #, @ or spaces."),
         ("models: {a@b: {engine: echo}}", "models.a@b: the name of a model must not be empty nor hold #, @ or spaces."),
         ("models: {a b: {engine: echo}}", "models.a b: the name of a model must not be empty nor hold #, @ or spaces."),
@@ -213,3 +222,10 @@ def test_not_text(tmp_path: Path) -> None:
 
 def test_a_secret_is_not_repeated_at_length(tmp_path: Path) -> None:
     assert len(refusal(write(tmp_path, ECHO + f"gateway: {{port: {'x' * 500}}}\n"))) < 200
+
+
+def test_a_model_that_scales_starts_with_its_fewest_replicas(tmp_path: Path) -> None:
+    text = "models:\n  a: {{engine: echo, replicas: 2}}\n  b: {{engine: echo, scaling: {{max_replicas: 3}}}}\n  c: {0}\n"
+    c = "{engine: echo, replicas: 2, scaling: {min_replicas: 1, max_replicas: 3}}"
+    models = load(write(tmp_path, text.format(c))).models
+    assert [(model.replicas, model.most_replicas) for model in models.values()] == [(2, 2), (0, 3), (2, 3)]

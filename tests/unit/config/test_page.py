@@ -22,6 +22,7 @@ def test_every_section_has_a_table() -> None:
         "`stages`",
         "`log`",
         "`models.NAME`",
+        "`models.NAME.scaling`",
         "`models.NAME.price`",
         "`models.NAME.power`",
         "`models.NAME` with `engine: llama_cpp`",
