@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cluster.cli import check, down, evaluate, index, init, k8s, profile, report, route, simulate, status, up
+from cluster.cli import bench, check, down, evaluate, index, init, k8s, profile, report, route, simulate, status, up
 from policies.errors import ConfigurationError, IsthmusError
 
 
@@ -47,6 +47,7 @@ app.command("report")(report.report)
 app.command("evaluate")(evaluate.evaluate)
 app.command("route")(route.route)
 app.command("simulate")(simulate.simulate)
+app.command("bench", context_settings={"allow_interspersed_args": False})(bench.bench)  # what follows NAME is the benchmark's
 app.add_typer(k8s.app, name="k8s")
 
 
