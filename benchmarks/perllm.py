@@ -1,6 +1,7 @@
 """What CS-UCB brings over other ways to choose a server, on five simulated edge sites and a cloud.
 
-    python -m benchmarks.perllm [--data ../shared/data] [--seeds 10] [--load 1.5 ...] [--case steady ...] [--json]
+    python -m benchmarks.perllm [--data ../shared/data] [--seeds 10] [--load 1.5 ...] [--case steady ...] [--out docs/results.md]
+        [--json]
 
 Cases: `steady` and `traced` bandwidth (traces of moving receivers, scaled to the same means) with clients that leave at their
 limit and bounded queues; `patient` is PerLLM's own setting, as far as it is known: clients wait for ever, and queues have no
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -28,6 +29,8 @@ from rich.table import Table
 from scipy.optimize import linprog
 from scipy.sparse import coo_matrix
 
+from benchmarks.page import table, write_section
+from benchmarks.panels import Panel, Style, picture
 from benchmarks.scenarios import scenario
 from cluster.simulation.result import RunResult
 from cluster.simulation.run import Prepared
@@ -38,8 +41,19 @@ BASELINES = (
     *("nearest_edge", "cloud_only", "random", "round_robin", "least_outstanding", "two_choices"),
     *("earliest_finish", "ucb1", "thompson"),
 )
-OTHERS = ("earliest_finish_admission", "cs_ucb_sliding", "cs_ucb_plain", "clairvoyant")
+OTHERS = ("earliest_finish_admission", "cs_ucb_best_effort", "cs_ucb_sliding", "cs_ucb_plain", "clairvoyant")
+CASES, LOADS = ("steady", "traced", "patient"), (0.5, 1.0, 1.5)
 UNBOUNDED = 100_000
+PICTURE = "perllm.svg"
+COLOURS = {
+    "cloud_only": "#c9ced6",
+    "nearest_edge": "#9aa0a6",
+    "least_outstanding": "#8e5bd0",
+    "ucb1": "#2f6fde",
+    "earliest_finish": "#d9822b",
+    "clairvoyant": "#333333",
+    "cs_ucb": "#0b7a5e",
+}
 
 
 DATA = Path(os.environ.get("ISTHMUS_DATA", "../shared/data"))
@@ -102,6 +116,7 @@ def ratios(summaries: Sequence[PolicySummary], bound: float) -> dict[str, float 
         "over_clairvoyant": ours.served_per_s.mean / of["clairvoyant"].served_per_s.mean,
         "share_of_bound": ours.served_per_s.mean / bound,
         "best_baseline_share_of_bound": max(served) / bound,
+        "median_baseline_share_of_bound": median(served) / bound,
         "joules_over_cloud_only": ours.joules_per_served.mean / cloud_j if np.isfinite(cloud_j) else None,
         "attainment_less_cloud_only": ours.attainment.mean - of["cloud_only"].attainment.mean,
     }
@@ -112,11 +127,12 @@ def main(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each policy.")] = 10,
     load: Annotated[list[float] | None, typer.Option(help="Times the nominal capacity; 0.5, 1 and 1.5 when not given.")] = None,
     case_: Annotated[list[str] | None, typer.Option("--case", help="steady, traced, patient; all when not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the section of this page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """The table of PerLLM, simulated."""
     rows = []
-    cases = [(name, one) for name in case_ or ("steady", "traced", "patient") for one in load or (0.5, 1.0, 1.5)]
+    cases = [(name, one) for name in case_ or CASES for one in load or LOADS]
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=len(cases) * seeds * (1 + len(BASELINES) + len(OTHERS)))
         for name, one in cases:
@@ -126,10 +142,8 @@ def main(
                 progress.update(task, description=f"{name} {one:g}: {policy}")
                 results.append(prepared.run(policy, seed))
                 progress.advance(task)
-            summaries, bound = (
-                summarise(prepared.scenario, results),
-                float(np.mean([bound_per_s(prepared, seed) for seed in range(seeds)])),
-            )
+            summaries = summarise(prepared.scenario, results)
+            bound = float(np.mean([bound_per_s(prepared, seed) for seed in range(seeds)]))
             rows.append(
                 {
                     "case": name,
@@ -142,19 +156,99 @@ def main(
             )
             if not as_json:
                 _print(name, one, summaries, bound)
+    if out is not None:
+        write(out, rows, seeds)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
 
 
+def write(page: Path, rows: Sequence[Mapping[str, Any]], seeds: int) -> None:
+    """Put the tables into their section of `page`, and the picture beside it."""
+    write_section(page, "perllm", _markdown(rows, seeds))
+    cases = [name for name in CASES if len([row for row in rows if row["case"] == name]) > 1]
+    panels = []
+    for name in cases:
+        here = sorted((row for row in rows if row["case"] == name), key=lambda row: float(row["load"]))
+        shares = [_shares(row) for row in here]
+        panels.append(Panel(name, [row["load"] for row in here], {p: [share[p] for share in shares] for p in COLOURS}))
+    if panels:
+        style = Style(COLOURS, "load, times the nominal capacity", "served in time, share of the bound", top=1.0)
+        page.with_name(PICTURE).write_text(picture(panels, style), encoding="utf-8")
+
+
+def _markdown(rows: Sequence[Mapping[str, Any]], seeds: int) -> str:
+    lines = [
+        "## The choice of a server: PerLLM's setting, simulated",
+        "",
+        f"`python -m benchmarks.perllm --out docs/results.md`: five edge sites and a cloud, {seeds} seeds; ± is half a 95 % "
+        "interval over the seeds.",
+        "steady, traced: bandwidth constant, or by traces of moving receivers; clients leave at their limit, queues are bounded. "
+        "patient: clients wait for ever, queues without bound.",
+        "The bound is that of a linear programme which knows every request beforehand; no policy can serve more in time.",
+        "",
+        "CS-UCB over the others. Best, median: of the requests served in time per second by the nine baselines.",
+        "",
+    ]
+    head = (
+        *("case", "load", "arrivals/s", "bound/s", "cs_ucb in time/s", "over best", "over median", "over clairvoyant"),
+        *("joules over cloud_only", "attainment less cloud_only", "C2-C4 broken"),
+    )
+    cells = []
+    for row in rows:
+        of, ratio = {policy["policy"]: policy for policy in row["policies"]}, row["ratios"]
+        ours = of["cs_ucb"]
+        times = (f"{ratio[name]:.2f}" for name in ("over_best_baseline", "over_median_baseline", "over_clairvoyant"))
+        joules = ratio["joules_over_cloud_only"]
+        cells.append(
+            (
+                *(row["case"], f"{row['load']:g}", f"{row['rate_per_s']:.1f}", f"{row['bound_per_s']:.1f}"),
+                *(_interval(ours["served_per_s"]), *times, "it served none" if joules is None else f"{joules:.2f}"),
+                *(f"{ratio['attainment_less_cloud_only']:+.2f}", ours["broken"]),
+            )
+        )
+    lines += [*table(head, cells), "", f"![Share of the bound by load and case]({PICTURE})", ""]
+    lines += ["Share of the bound that each policy serves in time:", ""]
+    policies = [policy["policy"] for policy in rows[0]["policies"]]
+    shares = [_shares(row) for row in rows]
+    columns = [f"{row['case']} {row['load']:g}" for row in rows]
+    lines += table(("policy", *columns), [(p, *(f"{share[p]:.2f}" for share in shares)) for p in policies])
+    for row in rows:
+        if row["load"] == max(r["load"] for r in rows):
+            lines += ["", f"{row['case']}, load {row['load']:g}:", "", *_policies(row)]
+    return "\n".join(lines)
+
+
+def _policies(row: Mapping[str, Any]) -> list[str]:
+    shares = _shares(row)
+    head = ("policy", "in time/s", "of the bound", "attainment", "joules per served", "refused", "regret", "C2-C4 broken")
+    cells = [
+        (
+            *(p["policy"], _interval(p["served_per_s"]), f"{shares[p['policy']]:.2f}", _interval(p["attainment"])),
+            *(_interval(p["joules_per_served"]), f"{p['refused']:.0%}", f"{p['regret_per_request']:+.3f}", p["broken"]),
+        )
+        for p in row["policies"]
+    ]
+    return table(head, cells)
+
+
+def _shares(row: Mapping[str, Any]) -> dict[str, float]:
+    return {policy["policy"]: policy["served_per_s"]["mean"] / row["bound_per_s"] for policy in row["policies"]}
+
+
+def _interval(value: Mapping[str, float | None]) -> str:
+    mean, half = value["mean"], value["half_width"]
+    return "none served" if mean is None else f"{mean:.3g}" if half is None else f"{mean:.3g} ±{half:.2g}"
+
+
 def _print(name: str, load: float, summaries: Sequence[PolicySummary], bound: float) -> None:
-    table = Table("policy", "in time /s", "of bound", "attainment", "J per served", "refused", "regret", "C2-C4 broken")
+    shown = Table("policy", "in time /s", "of bound", "attainment", "J per served", "refused", "regret", "C2-C4 broken")
     for s in summaries:
         share = f"{s.served_per_s.mean / bound:.2f}"
         numbers = (str(s.served_per_s), share, str(s.attainment), str(s.joules_per_served), f"{s.refused:.0%}")
-        table.add_row(s.policy, *numbers, f"{s.regret_per_request or 0:.3f}", str(s.broken))
-    table.title = f"{name}, {load:g} x capacity; bound {bound:.1f}/s"
+        shown.add_row(s.policy, *numbers, f"{s.regret_per_request or 0:.3f}", str(s.broken))
+    shown.title = f"{name}, {load:g} x capacity; bound {bound:.1f}/s"
     console = Console()
-    console.print(table)
+    console.print(shown)
     console.print({key: value and round(value, 3) for key, value in ratios(summaries, bound).items()})
 
 

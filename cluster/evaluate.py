@@ -19,9 +19,10 @@ from policies.errors import ConfigurationError
 from policies.forecast import Axis
 from policies.frontier import frontier, height, least_objective, mean_height
 from policies.measured import Measured
-from policies.operate import Replay, on_frontier, operating_points, prices
+from policies.operate import Operating, Replay, fair_price, on_frontier, operating_points, prices
 from policies.predict import Measure, Predictor, fit_predictor
 from policies.shape import shapes
+from policies.sight import Seen
 
 FloatArray = npt.NDArray[np.float64]
 Points = list[tuple[float, float]]
@@ -65,6 +66,16 @@ class Setting:
     texts: tuple[str, ...]
     test: Measured
     at: FloatArray
+
+    @property
+    def seen(self) -> Seen:
+        return self.predictor.sight.see(self.vectors, shapes(self.texts))
+
+    @property
+    def replay(self) -> Replay:
+        accuracy, cost = self.predictor.accuracy, self.cost
+        profiled, left_out = Measured(accuracy.measured, cost.measured), Measured(accuracy.left_out, cost.left_out)
+        return Replay.of(profiled, left_out, self.predictor.weights)
 
     @property
     def means(self) -> FloatArray:
@@ -122,15 +133,25 @@ def _setting(train: Table, test: Table, objective: Axis, train_vectors: FloatArr
 
 
 def isthmus(setting: Setting) -> Points:
-    accuracy, cost, test = setting.predictor.accuracy, setting.cost, setting.test
-    profiled, left_out = Measured(accuracy.measured, cost.measured), Measured(accuracy.left_out, cost.left_out)
-    replay = Replay.of(profiled, left_out, setting.predictor.weights)
-    queries = setting.predictor.sight.see(setting.vectors, shapes(setting.texts))
-    predicted, expected = accuracy.predict(queries), cost.predict(queries)
-    return [
-        _single(setting, way.single) if way.single is not None else test.point(test.choose(predicted - way.price * expected))
-        for way in operating_points(replay, setting.means, setting.mean_costs, setting.at)
-    ]
+    accuracy, test, queries = setting.predictor.accuracy, setting.test, setting.seen
+    views, expected = accuracy.views(queries), setting.cost.predict(queries)
+    mean = views.mean(axis=0)
+
+    def point(way: Operating) -> tuple[float, float]:
+        if way.single is not None:
+            return _single(setting, way.single)
+        predicted = mean if way.view is None else views[way.view]
+        return test.point(test.choose(predicted - way.price * expected))
+
+    ways = operating_points(setting.replay, setting.means, setting.mean_costs, setting.at, len(views))
+    return [point(way) for way in ways]
+
+
+def isthmus_fair(setting: Setting) -> Points:
+    """Routing at the one price that is fixed in training, where a frontier is the best of many points on the test table."""
+    predicted, expected = setting.predictor.accuracy.predict(setting.seen), setting.cost.predict(setting.seen)
+    price = fair_price(setting.replay, setting.means, setting.mean_costs)
+    return setting.test.sweep(predicted, expected, np.array([price]))
 
 
 def zero_router(setting: Setting) -> Points:
@@ -174,6 +195,7 @@ def _ratio(value: float, reference: float) -> float | None:
 
 POLICIES: dict[str, Callable[[Setting], Points]] = {
     "isthmus": isthmus,
+    "isthmus_fair": isthmus_fair,
     "best_single": lambda setting: [_single(setting, setting.best_single)],
     "cheapest": lambda setting: [_single(setting, setting.cheapest)],
     "random": _random,

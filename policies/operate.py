@@ -1,7 +1,9 @@
 """Where a router may be run: at each price of the objective, and on the single paths that no mixture of others beats.
 
-At a price of nothing, routing has to prove itself on the profile with every query's own measurements left out. Where it
-does not, the best single path is taken, so that on data without signal the router is never worse than that.
+Routing trusts the mean of all views of a query, or one of them alone: none reads every domain best, and a profile of
+hundreds of queries does not tell which one does. At a price of nothing, routing has to prove itself on the profile with every
+query's own measurements left out. Where it does not, the best single path is taken, so that on data without signal the
+router is never worse than that.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ PROOF = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Operating:
-    """One way to run: at `price`, route if `single` is None, else always take that path."""
+    """One way to run: route at `price`, by one `view` or by the mean of all if None; or always take the path `single`."""
 
     price: float
-    single: int | None
+    single: int | None = None
+    view: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,17 @@ def prices(scale: float) -> FloatArray:
     return np.concatenate(([0.0], np.geomspace(3e-4, 30.0, 100), [1e6])) / max(scale, 1e-300)
 
 
-def operating_points(replay: Replay, means: FloatArray, mean_objective: FloatArray, at: FloatArray) -> tuple[Operating, ...]:
-    """What to run: first for accuracy alone, then routing at each price of `at`, then the single paths on their frontier."""
+def operating_points(
+    replay: Replay, means: FloatArray, mean_objective: FloatArray, at: FloatArray, views: int
+) -> tuple[Operating, ...]:
+    """What to run: first for accuracy alone, then routing at each price of `at`, by the mean of the views and by each of them,
+    then the single paths on their frontier."""
     best = int(means.argmax())
     gain, error = replay.gain(0.0, best, means)
     first = Operating(0.0, None if gain > PROOF * error else best)
+    routed = [Operating(float(price), view=view) for view in (None, *range(views)) for price in at]
     singles = [Operating(0.0, path) for path in on_frontier(means, mean_objective)]
-    return (first, *(Operating(float(price), None) for price in at), *singles)
+    return (first, *routed, *singles)
 
 
 def on_frontier(means: FloatArray, mean_objective: FloatArray) -> tuple[int, ...]:

@@ -45,7 +45,13 @@ class Measure:
 
     def predict(self, queries: Seen) -> FloatArray:
         """Expected values, shape (queries, paths)."""
-        residuals = self.fit.surface.residuals(queries)
+        return self._expected(self.fit.surface.residuals(queries))
+
+    def views(self, queries: Seen) -> FloatArray:
+        """Expected values by each view of the surface alone, shape (views, queries, paths)."""
+        return self._expected(self.fit.surface.views(queries))
+
+    def _expected(self, residuals: FloatArray) -> FloatArray:
         return self.level * np.exp(residuals) if self.relative else self.level + residuals
 
 

@@ -46,15 +46,18 @@ class Surface:
     smooth: Averaged
 
     def residuals(self, queries: Seen) -> FloatArray:
-        """How far each path is expected to be from its mean, shape (queries, paths)."""
-        plane = self.plane.predict(planes(queries))
+        """How far each path is expected to be from its mean, shape (queries, paths): the mean of the views."""
+        return np.asarray(self.views(queries).mean(axis=0), dtype=np.float64)
+
+    def views(self, queries: Seen) -> FloatArray:
+        """The same by each view alone, shape (views, queries, paths): plane, smooth surface, neighbours."""
         near = np.empty((len(queries.axes), len(self.basis)))
         for start in range(0, len(near), _BLOCK):
             rows = slice(start, start + _BLOCK)
             near[rows] = self._near(queries.axes[rows])
+        plane = self.plane.predict(planes(queries))
         smooth = self.smooth.predict(_smooth(queries, self.known.rows(self.landmarks), self.whiten))
-        predicted: FloatArray = ((plane + smooth + near) / 3) @ self.basis
-        return predicted
+        return np.stack([plane, smooth, near]) @ self.basis
 
     def _near(self, axes: FloatArray) -> FloatArray:
         return _nearest_means(squares(axes, self.known.axes), self.targets, self.number)

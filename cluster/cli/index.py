@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def index(
     folder: Annotated[
-        FilePath | None, typer.Argument(metavar="[DIR]", help="Folder with documents; that of the configuration when not given.")
+        FilePath | None, typer.Argument(metavar="DIR", help="Folder with documents; that of the configuration when not given.")
     ] = None,
     out: Annotated[FilePath | None, typer.Option(help="Folder of the index; with DIR no configuration is needed then.")] = None,
     config: Configuration = None,
@@ -38,6 +38,9 @@ def build(documents: Documents, encoder: str) -> IndexReport:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from cluster.index.files import find
+
+    find(documents.folder, documents.index)  # an empty folder is told before the encoder has taken its seconds to load
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         loading = progress.add_task("encoder", total=1)

@@ -65,6 +65,8 @@ def read(file: FilePath) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigurationError(f"{file.name}{line}: {error.problem or error.context}.") from None
+    except RecursionError:
+        raise ConfigurationError(f"{file.name} has brackets within brackets without end; it is no configuration.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file.name} is not a YAML text in UTF-8 ({str(error).splitlines()[0]}).") from None
     except OSError as error:

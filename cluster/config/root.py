@@ -85,7 +85,7 @@ class Config(Section):
                     raise ValueError(f"models.{name}.sites: no site is called {site!r}{nearest(site, tiers)}")
                 if model.engine != "remote" and tiers[site] != model.tier:
                     raise ValueError(
-                        f"models.{name}.sites: {site!r} is a {tiers[site]} site, but the model is for the {model.tier}"
+                        f"models.{name}.sites: {site!r} is a site of the {tiers[site]}, but the model is for the {model.tier}"
                     )
             if model.engine != "remote" and not any(s.tier == model.tier for s in self.cluster.sites):
                 raise ValueError(f"models.{name}.tier is {model.tier!r}, but no site has that tier; add one under cluster.sites")

@@ -23,7 +23,7 @@ import numpy as np
 from cluster.config.serving import Documents
 from cluster.encoder.base import Encoder, FloatArray
 from cluster.index.chunks import Chunk
-from cluster.index.files import find, load, read
+from cluster.index.files import find, load, read, source_of
 from cluster.index.formats import Unreadable
 from cluster.index.index import PROBE, VECTORS, WORDS, Index, open_index
 from cluster.index.lexical import LexicalIndex
@@ -93,7 +93,7 @@ class _Work:
         self.skipped: list[Skipped] = []
 
     def take(self, path: Path) -> None:
-        source = path.relative_to(self._documents.folder).as_posix()
+        source = source_of(self._documents.folder, path)
         try:
             file = load(self._documents.folder, path)
             made = self._known(source, file.sha256) or read(file, self._documents.chunk_words)

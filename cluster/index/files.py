@@ -42,13 +42,21 @@ def find(folder: Path, index: Path) -> list[Path]:
     return found
 
 
+def source_of(folder: Path, file: Path) -> str:
+    """The file relative to the folder; bytes of its name that are no text become question marks."""
+    return file.relative_to(folder).as_posix().encode("utf-8", "replace").decode()
+
+
 def load(folder: Path, file: Path) -> File:
     """Raises Unreadable if the file cannot be read."""
+    source = source_of(folder, file)
+    if source != file.relative_to(folder).as_posix():
+        raise Unreadable("its name is not UTF-8; rename it")
     try:
         data = file.read_bytes()
     except OSError as error:
         raise Unreadable(f"it cannot be opened ({error.strerror})") from error
-    return File(file.relative_to(folder).as_posix(), data, sha256(data).hexdigest())
+    return File(source, data, sha256(data).hexdigest())
 
 
 def read(file: File, words: int) -> list[Chunk]:

@@ -75,11 +75,14 @@ def read_jsonl(source: str, data: bytes) -> Iterator[Section]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Unreadable(f"line {number} is not JSON ({error})") from None
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             raise Unreadable(f'line {number} is not an object with a string "text"')
-        yield Section(f"{source}#{_name(row, 'id', str(number))}", _name(row, "title", _stem(source)), row["text"])
+        names = _name(row, "id", str(number)), _name(row, "title", _stem(source))
+        if not all(map(_is_text, (*names, row["text"]))):
+            raise Unreadable(f"line {number} holds half of a surrogate pair, which is no character")
+        yield Section(f"{source}#{names[0]}", names[1], row["text"])
 
 
 def read_pdf(source: str, data: bytes) -> Iterator[Section]:
@@ -123,6 +126,15 @@ def _decode(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unreadable(f"byte {error.start} is not UTF-8; save it in that encoding") from None
+
+
+def _is_text(text: str) -> bool:
+    """JSON may name code points that UTF-8 cannot write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _name(row: Mapping[str, Any], key: str, default: str) -> str:

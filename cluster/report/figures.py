@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cluster.report.analysis import STAGES, Analysis, Group, PathMeans
+from cluster.report.analysis import STAGES, TAU, Analysis, Group, PathMeans
 from policies.forecast import Axis
 
 TITLES: dict[Axis, str] = {"latency_s": "latency, s", "cost_usd": "cost, US cents per 1000", "energy_j": "energy, J"}
@@ -22,14 +22,37 @@ def frontier(analysis: Analysis, axis: Axis) -> dict[str, Any]:
     return {"data": [_line(_best(known, axis), axis), *traces], "layout": _layout(axis, 430)}
 
 
-def groups(analysis: Analysis, axis: Axis) -> dict[str, Any]:
-    """One line for each cluster of queries."""
+def group(analysis: Analysis, place: int, axis: Axis) -> dict[str, Any]:
+    """The frontier of one cluster of queries, on the same scales for all clusters."""
+    known = [path for each in analysis.groups for path in each.frontier if getattr(path, axis) is not None]
+    mine = [path for path in analysis.groups[place].frontier if getattr(path, axis) is not None]
+    traces = [_points([path for path in mine if path.tier == tier], axis, tier) for tier in COLOURS]
+    layout = _layout(axis, 230) | {"margin": {"l": 50, "r": 10, "t": 10, "b": 40}, "showlegend": False}
+    costs = [getattr(path, axis) * SCALES[axis] for path in known]
+    layout["xaxis"] |= {"range": [0, max(costs, default=1.0) * 1.06]}
+    layout["yaxis"] |= {"range": [max(0.0, min((path.accuracy for path in known), default=0.0) - 0.05), 1.03]}
+    return {"data": [_line(_best(mine, axis), axis), *traces], "layout": layout}
+
+
+def policies(result: dict[str, Any]) -> dict[str, Any]:
+    """The frontier of each policy of `isthmus evaluate`; one that can only be run in one way is a point."""
+    axis: Axis = result["objective"]
     traces = []
-    for number, group in enumerate(analysis.groups, start=1):
-        known = _best([path for path in group.frontier if getattr(path, axis) is not None], axis)
-        traces.append(_line(known, axis) | {"name": f"{number}: {_short(group)}", "line": {"shape": "hv"}, "showlegend": True})
-    layout = _layout(axis, 430) | {"legend": {"orientation": "h", "y": -0.2}}
-    return {"data": traces, "layout": layout}
+    for name, policy in result["policies"].items():
+        points = policy["frontier"]
+        ours = name == "isthmus"
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines" if len(points) > 1 else "markers",
+                "name": name,
+                "x": [cost * SCALES[axis] for cost, _ in points],
+                "y": [accuracy for _, accuracy in points],
+                "line": {"width": 3.5 if ours else 1.5} | ({"color": COLOURS["edge"]} if ours else {}),
+                "hovertemplate": f"{name}<br>accuracy %{{y:.3f}}, %{{x:.3g}}<extra></extra>",
+            }
+        )
+    return {"data": traces, "layout": _layout(axis, 380) | {"legend": {"orientation": "v"}}}
 
 
 def critical(analysis: Analysis) -> dict[str, Any]:
@@ -44,6 +67,7 @@ def critical(analysis: Analysis) -> dict[str, Any]:
         "texttemplate": "%{z:.2f}",
         "colorscale": [[0, "#f6f8fa"], [1, "#c4432b"]],
         "zmin": 0,
+        "zmax": max(2 * TAU, *(loss for row in rows for loss in row.values())),
         "hovertemplate": "%{y}<br>without the best %{x}: accuracy %{z:.3f} lower<extra></extra>",
         "colorbar": {"title": {"text": "loss"}},
     }

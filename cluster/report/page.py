@@ -16,9 +16,11 @@ h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.2rem; margin-top: 
 h3 { font-size: 1rem; margin-bottom: .2rem; } p { margin: .4rem 0; } .note { color: #57606a; }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #eaeef2; text-align: right; }
-th:first-child, td:first-child { text-align: left; } th { color: #57606a; font-weight: 600; }
+th:first-child, td:first-child { text-align: left; } th { color: #57606a; font-weight: 600; } th, td code { white-space: nowrap; }
 tr.ours td { background: #eef7f2; font-weight: 600; } code { font-size: .92em; }
 .facts { display: flex; flex-wrap: wrap; gap: .6rem 2.2rem; margin: 1rem 0; } .facts b { display: block; font-size: 1.3rem; }
+.kind { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 1fr); gap: 1rem; align-items: start; }
+@media (max-width: 800px) { .kind { grid-template-columns: minmax(0, 1fr); } }
 .scroll { overflow-x: auto; } ul { margin: .2rem 0 .4rem; padding-left: 1.2rem; }
 """
 
@@ -35,7 +37,7 @@ def page(title: str, analysis: Analysis, spent: dict[str, Any] | None) -> str:
         _groups(analysis, plots),
         _critical(analysis, plots),
         _spent(spent),
-        _policies(analysis),
+        _policies(analysis, plots),
         _paths(analysis),
     ]
     data = json.dumps(plots, allow_nan=False).replace("</", "<\\/")
@@ -71,13 +73,19 @@ def _frontier(analysis: Analysis, plots: dict[str, dict[str, Any]]) -> str:
 
 
 def _groups(analysis: Analysis, plots: dict[str, dict[str, Any]]) -> str:
-    parts = ["<h2>Kinds of queries</h2><p>Queries that read alike, and what is best for each kind.</p>"]
-    if analysis.axes:
-        parts.append(_plot("groups", figures.groups(analysis, analysis.axes[0]), plots))
-    for number, group in enumerate(analysis.groups, start=1):
+    parts = ["<h2>Kinds of queries</h2><p>Queries that read alike, and the paths that none beats for each kind.</p>"]
+    for place, group in enumerate(analysis.groups):
         examples = "".join(f"<li>{escape(example)}</li>" for example in group.examples)
-        parts.append(f"<h3>{number}. {group.queries} queries such as</h3><ul>{examples}</ul>{_verdict(group)}")
-        parts.append(_path_table(sorted(group.frontier, key=lambda path: -path.accuracy)[:5], analysis))
+        table = _path_table(sorted(group.frontier, key=lambda path: -path.accuracy)[:5], analysis)
+        drawn = (
+            _plot(f"group-{place + 1}", figures.group(analysis, place, analysis.axes[0]), plots)
+            if analysis.axes
+            else "<div></div>"
+        )
+        parts.append(
+            f"<h3>{place + 1}. {group.queries} queries such as</h3>"
+            f'<div class="kind"><div><ul>{examples}</ul>{_verdict(group)}{table}</div>{drawn}</div>'
+        )
     return "".join(parts)
 
 
@@ -111,18 +119,22 @@ def _spent(spent: dict[str, Any] | None) -> str:
     )
 
 
-def _policies(analysis: Analysis) -> str:
+def _policies(analysis: Analysis, plots: dict[str, dict[str, Any]]) -> str:
     if not analysis.policies:
         return ""
     parts = [
         f"<h2>Against other ways to choose</h2><p>Learnt on {LEARNT:.0%} of the distinct questions, scored on the others, where "
-        "only cells that were measured can be chosen. <code>aiq</code> is the mean height of the frontier.</p>"
+        "only cells that were measured can be chosen. A policy that weighs accuracy against what it takes can be run at many "
+        "points; the best of them are its frontier, and <code>aiq</code> is its mean height. The table shows each policy run for "
+        "accuracy alone, and at what share of the best single path's mean its frontier reaches that path's accuracy. "
+        "<code>isthmus_fair</code> is the one point that the questions learnt from say loses no accuracy.</p>"
     ]
     for result in analysis.policies:
         objective = escape(result["objective"])
         rows = "".join(_policy(name, policy) for name, policy in result["policies"].items())
         parts.append(
             f"<h3>Saving {objective}: {result['train_queries']} queries learnt from, {result['test_queries']} scored</h3>"
+            f"{_plot(f'policies-{objective}', figures.policies(result), plots)}"
             f"<table><tr><th>policy</th><th>accuracy</th><th>{objective}</th><th>of best single</th>"
             f"<th>share at its accuracy</th><th>aiq</th></tr>{rows}</table>"
         )

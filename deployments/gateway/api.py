@@ -149,10 +149,10 @@ class Api:
             raise
         path, visit.site = opened.trial.path, opened.trial.client.server.site
         shape.model = visit.path = path.name
-        include_usage = body.stream_options is not None and body.stream_options.include_usage
-        return replies.Events(self._events(visit, shape, opened, include_usage), opened.rest, _headers(job, path, visit.site))
+        shape.usage_at_end = body.stream_options is not None and body.stream_options.include_usage
+        return replies.Events(self._events(visit, shape, opened), opened.rest, _headers(job, path, visit.site))
 
-    async def _events(self, visit: Visit, shape: Shape, opened: Opened, include_usage: bool) -> AsyncGenerator[bytes, None]:
+    async def _events(self, visit: Visit, shape: Shape, opened: Opened) -> AsyncGenerator[bytes, None]:
         """The rest of the story after the status line: an error can only be told as an event."""
         try:
             first = True
@@ -165,7 +165,7 @@ class Api:
                     answer = self._runner.close(shape.job, opened, delta)
                     extra = {"isthmus": self._settle(visit, shape.job, answer)}
                     last = shape.piece(delta.text, delta.finish_reason, first=first)
-                    if include_usage:
+                    if shape.usage_at_end:
                         yield replies.event(last) + replies.event(shape.usage(answer) | extra) + replies.DONE
                     else:
                         yield replies.event(last | extra) + replies.DONE

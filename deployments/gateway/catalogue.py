@@ -6,7 +6,7 @@ from typing import Any
 
 from cluster.config import Config
 from cluster.config.names import AUTO
-from policies.errors import InfeasibleSlo, UnknownModel
+from policies.errors import InfeasibleSlo, InvalidRequest, UnknownModel
 from policies.types import NONE, Decision, Path, Privacy, Slo
 
 
@@ -29,8 +29,10 @@ class Catalogue:
         return {"id": name, "object": "model", "created": 0, "owned_by": self._config.domain}
 
     def path(self, name: str) -> Path:
-        """The path that `name` pins. Raises UnknownModel."""
+        """The path that `name` pins. Raises UnknownModel, and InvalidRequest for the encoder, which says nothing."""
         path = self._paths.get(name)
+        if path is None and name == self.names[-1]:
+            raise InvalidRequest(f"{name!r} is the sentence encoder, for /v1/embeddings only; name a path or a model.", "model")
         if path is None:
             raise UnknownModel(name, self.names)
         return path

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import TypeIs
 
-from policies.errors import IsthmusError, Overloaded, RequestError, ServiceError
+from policies.errors import IsthmusError, MethodNotAllowed, Overloaded, RequestError, ServiceError, Unauthorized
 
 
 def dump(value: object) -> bytes:
@@ -64,9 +64,8 @@ def error_body(error: IsthmusError) -> dict[str, Any]:
 
 
 def error_reply(error: IsthmusError) -> Json:
-    """The error with its status; 429 says when to come again. A wrong configuration is the service's fault: 503."""
-    headers = {"retry-after": str(math.ceil(error.retry_after_s))} if isinstance(error, Overloaded) else None
-    return Json(error_body(error), status(error), headers)
+    """The error with its status and the header that goes with it. A wrong configuration is the service's fault: 503."""
+    return Json(error_body(error), status(error), _advice(error))
 
 
 def status(error: IsthmusError) -> int:
@@ -84,6 +83,18 @@ def internal_error() -> Json:
     """What a caller is told of a mistake in our own code: nothing but that it is one."""
     message = "The gateway failed; its log has the details."
     return Json({"error": {"message": message, "type": "server_error", "code": "internal_error", "param": None}}, 500)
+
+
+def _advice(error: IsthmusError) -> dict[str, str] | None:
+    """What HTTP wants 401, 405 and 429 to say besides (RFC 9110)."""
+    match error:
+        case Unauthorized():
+            return {"www-authenticate": "Bearer"}
+        case MethodNotAllowed():
+            return {"allow": error.allowed}
+        case Overloaded():
+            return {"retry-after": str(math.ceil(error.retry_after_s))}
+    return None
 
 
 def _knows_status(error: IsthmusError) -> TypeIs[RequestError | ServiceError]:

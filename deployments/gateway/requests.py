@@ -49,6 +49,9 @@ Ignored = Any
 """Fields that do not change the answer: accepted so that clients which always send them work."""
 Text = Annotated[str, BeforeValidator(_plain_text)]
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+StopWords = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_tuple)]
+SEEDS = 2**63
+"""Seeds are signed integers of 64 bits, as in the OpenAI API: a larger one would end the engine that takes it."""
 
 
 class Body(BaseModel):
@@ -79,8 +82,8 @@ class GenerateBody(Body):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     max_tokens: int | None = Field(None, ge=1)
-    stop: OneOrMore | None = Field(None, max_length=4)
-    seed: int | None = None
+    stop: StopWords | None = Field(None, max_length=4)
+    seed: int | None = Field(None, ge=-SEEDS, lt=SEEDS)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     slo: SloBody | None = None

@@ -21,6 +21,8 @@ class Shape:
     job: Job
     model: str
     """The path that answers: a fallback's once it is known."""
+    usage_at_end: bool = False
+    """Whether a stream tells its usage in a last chunk; the others then say that it is null."""
     created: int = field(default_factory=lambda: int(time.time()))
 
     def whole(self, answer: Answer, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,7 +43,7 @@ class Shape:
             choice["delta"] = {"role": "assistant", "content": text}
         else:
             choice["delta"] = {"content": text} if text else {}
-        return self._chunk([choice])
+        return self._chunk([choice]) | ({"usage": None} if self.usage_at_end else {})
 
     def usage(self, answer: Answer) -> dict[str, Any]:
         """The chunk after the last piece that `stream_options.include_usage` asks for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from deployments.messages import Completion, Delta, GenerateRequest
 
@@ -30,10 +31,11 @@ class Engine(ABC):
     async def complete(self, request: GenerateRequest) -> Completion:
         """The whole text at once; raises as `stream` does."""
         text: list[str] = []
-        async for delta in self.stream(request):
-            text.append(delta.text)
-            if delta.finish_reason is not None and delta.report is not None:
-                return Completion("".join(text), delta.finish_reason, delta.report)
+        async with aclosing(self.stream(request)) as deltas:
+            async for delta in deltas:
+                text.append(delta.text)
+                if delta.finish_reason is not None and delta.report is not None:
+                    return Completion("".join(text), delta.finish_reason, delta.report)
         raise RuntimeError("the stream of an engine ended without a finish reason")
 
     @abstractmethod

@@ -13,6 +13,8 @@ from cluster.servers import Server
 from deployments.messages import Completion, Delta, GenerateRequest
 from deployments.models import delivery, open_engine
 from deployments.models.base import Engine
+from deployments.models.replicas import replicas_of
+from deployments.models.tally import Tally
 
 # A dead replica is noticed at the next check and replaced. An answer may take long on a busy machine: three checks in a
 # row must fail before Serve gives a living replica up.
@@ -33,16 +35,27 @@ class ModelServer:
         engine = open_engine(server, config)
         await engine.start()
         self._engine: Engine = engine
+        self._tally = Tally()
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """Generate; call it with `handle.options(stream=True)`. The last delta has `finish_reason` and `report`."""
-        async with aclosing(delivery.stream(self._engine, request)) as deltas:
-            async for delta in deltas:
-                yield delta
+        with self._tally.visit() as visit:
+            async with aclosing(delivery.stream(self._engine, request)) as deltas:
+                async for delta in deltas:
+                    if delta.report is not None:
+                        visit.served(delta.report)
+                    yield delta
 
     async def complete(self, request: GenerateRequest) -> Completion:
         """Generate the whole text: one message back instead of many, so cheaper than `stream`."""
-        return await delivery.complete(self._engine, request)
+        with self._tally.visit() as visit:
+            completion = await delivery.complete(self._engine, request)
+            visit.served(completion.report)
+            return completion
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Called by Serve now and then, for the policy that decides on replicas."""
+        return self._tally.totals()
 
     async def check_health(self) -> None:
         """Called by Serve; an exception marks the replica as unhealthy."""
@@ -59,7 +72,7 @@ def bind_server(config: Config, server: Server) -> Application:
     model = config.models[server.model]
     deployment = serve.deployment(ModelServer).options(
         name=server.deployment_name,
-        num_replicas=model.replicas,
+        **replicas_of(model),
         ray_actor_options={"num_cpus": model.cpus, "num_gpus": model.gpus, "label_selector": server.label_selector},
         max_ongoing_requests=model.max_ongoing,
         max_queued_requests=model.max_queued,

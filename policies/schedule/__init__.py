@@ -16,6 +16,7 @@ from policies.schedule.fixed import CloudOnly, NearestEdge, Random, RoundRobin
 from policies.schedule.forecast import HALF_LIFE_S
 from policies.schedule.load import LeastOutstanding, TwoChoices
 from policies.schedule.memory import Plain, Sliding
+from policies.types import OnInfeasible
 
 SCHEDULERS: dict[str, Callable[[Board, int, np.random.Generator], Scheduler]] = {
     "cs_ucb": CsUcb,
@@ -23,6 +24,7 @@ SCHEDULERS: dict[str, Callable[[Board, int, np.random.Generator], Scheduler]] = 
         board, services, rng, lambda rows, columns: Sliding(rows, columns, 2 * HALF_LIFE_S)
     ),
     "cs_ucb_plain": lambda board, services, rng: CsUcb(board, services, rng, Plain),
+    "cs_ucb_best_effort": lambda board, services, rng: CsUcb(board, services, rng, on_infeasible=OnInfeasible.BEST_EFFORT),
     "nearest_edge": NearestEdge,
     "cloud_only": CloudOnly,
     "random": Random,

@@ -83,6 +83,6 @@ class Pace:
         for chance in chances:
             chain *= chance
             gained += chain
-        asking_s, draft_s = self.ask_s(1), self.edge_token.known()
-        taken_s = asking_s + len(chances) * draft_s
-        return (gained + chain * next_chance) * taken_s >= gained * (taken_s + draft_s + self.cloud_position.known())
+        draft_s = self.edge_token.known() + self.cloud_position.known()
+        taken_s = self.ask_s(1) + len(chances) * draft_s
+        return (gained + chain * next_chance) * taken_s >= gained * (taken_s + draft_s)

@@ -23,6 +23,8 @@ from cluster.ports import free_ports
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 SENTENCE = "A lamp is lit"
+SCALING = "{min_replicas: 1, max_replicas: 2, startup_s: 0, interval_s: 0.5}"
+ELASTIC = f"  elastic: {{engine: echo, tier: cloud, cpus: 0.1, replicas: 2, scaling: {SCALING}}}\n"
 
 
 def environment() -> dict[str, str]:
@@ -35,12 +37,12 @@ def isthmus(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=400)
 
 
-def configuration(folder: Path, edge: str = "{engine: echo}") -> Path:
+def configuration(folder: Path, edge: str = "{engine: echo}", more: str = "") -> Path:
     gateway, head, dashboard = free_ports(3)
     file = folder / "isthmus.yaml"
     file.write_text(
         f"gateway: {{port: {gateway}}}\ncluster: {{port: {head}, dashboard_port: {dashboard}}}\n"
-        f"models:\n  edge: {edge}\n  cloud: {{engine: echo, tier: cloud}}\n"
+        f"models:\n  edge: {edge}\n  cloud: {{engine: echo, tier: cloud}}\n{more}"
     )
     return file
 
@@ -58,7 +60,7 @@ def assert_gone(processes: list[psutil.Process]) -> None:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    file = configuration(tmp_path_factory.mktemp("running"))
+    file = configuration(tmp_path_factory.mktemp("running"), more=ELASTIC)
     started = isthmus("up", "--detach", "--json", "--config", file, "--timeout", 300)
     assert started.returncode == 0, started.stderr
     assert json.loads(started.stdout)["ready"] is True
@@ -72,16 +74,25 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert not (file.parent / ".isthmus" / "cluster.json").exists()
 
 
-def test_status(running: Path) -> None:
-    told = isthmus("status", "--json", "--config", running)
+def status(file: Path) -> dict[str, Any]:
+    told = isthmus("status", "--json", "--config", file)
     assert told.returncode == 0, told.stderr
-    report = json.loads(told.stdout)
+    report: dict[str, Any] = json.loads(told.stdout)
+    return report
+
+
+def test_status(running: Path) -> None:
+    report = status(running)
     assert (report["phase"], report["application"]) == ("ready", "RUNNING")
     assert [(s["site"], s["tier"], s["alive"], s["head"]) for s in report["sites"]] == [
         ("home", "edge", True, True),
         ("cloud", "cloud", True, False),
     ]
-    where = {d["deployment"]: (d["status"], d["replicas"], d["target"], d["sites"]) for d in report["deployments"]}
+    where = {
+        d["deployment"]: (d["status"], d["replicas"], d["target"], d["sites"])
+        for d in report["deployments"]
+        if d["deployment"] != "elastic@cloud"
+    }
     assert where == {
         "gateway": ("HEALTHY", 1, 1, ["home"]),
         "edge@home": ("HEALTHY", 1, 1, ["home"]),
@@ -93,6 +104,17 @@ def test_status_as_a_table(running: Path) -> None:
     shown = isthmus("status", "--config", running)
     assert shown.returncode == 0
     assert "home (head)" in shown.stdout
+
+
+def test_a_change_of_replicas_is_shown_with_its_reason(running: Path) -> None:
+    """Nobody asks the model that began with two replicas and may have one."""
+    shown = None
+    while shown is None:
+        (elastic,) = (d for d in status(running)["deployments"] if d["deployment"] == "elastic@cloud")
+        shown = elastic["scaled"]
+    assert elastic["target"] == 1
+    assert shown["reason"].startswith("down from 2 to 1: no more were wanted for 5 s; forecast 0.00 arrivals/s")
+    assert "down from 2 to 1" in isthmus("status", "--config", running).stdout.replace("\n", " ")
 
 
 @pytest.mark.parametrize("model", ["edge", "cloud"])

@@ -19,6 +19,21 @@ from policies.errors import ConfigurationError, nearest
 MODEL_TYPES = ("llama", "qwen2", "qwen3")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 EMBEDDING, NORM, OUTPUT = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
+_SHAPE = (
+    "model_type",
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "rms_norm_eps",
+    "rope_parameters",
+    "layer_types",
+    "sliding_window",
+    "tie_word_embeddings",
+)
 _ROPE_OF_THE_WHOLE_TEXT = frozenset({"dynamic", "longrope"})
 
 
@@ -62,11 +77,13 @@ class Checkpoint:
         The sample is the last norm, and the first norm and a row of the first matrix behind the cut.
         """
         first = f"model.layers.{partition.a}."
-        shape = {key: value for key, value in self.config.to_dict().items() if key != "transformers_version"}
+        config = self.config.to_dict()
+        shape = {key: config.get(key) for key in _SHAPE}
         digest = zlib.crc32(json.dumps([shape, partition.exits], sort_keys=True, default=str).encode())
-        for name in (NORM, f"{first}input_layernorm.weight", f"{first}self_attn.q_proj.weight"):
-            digest = zlib.crc32(_bytes(self._read(name, lambda file, name: file.get_slice(name)[:1])), digest)
-        return digest
+        for tensor in self.load([NORM, f"{first}input_layernorm.weight"]).values():
+            digest = zlib.crc32(_bytes(tensor), digest)
+        row = self._read(f"{first}self_attn.q_proj.weight", lambda file, name: file.get_slice(name)[:1])
+        return zlib.crc32(_bytes(row), digest)
 
     def _read(self, name: str, how: Callable[[Any, str], Tensor]) -> Tensor:
         try:

@@ -38,7 +38,7 @@ def encode(states: Tensor, wire: Wire) -> list[bytes]:
         scales = states.abs().amax(1, keepdim=True) / 127
         _require_finite(scales, states, wire)
         numbers = (states / scales.clamp_min(1e-30)).round().to(torch.int8)
-        rows = torch.cat([scales.view(torch.uint8), numbers.view(torch.uint8)], 1)
+        rows = torch.cat([scales.flatten().view(torch.uint8).view(-1, 4), numbers.view(torch.uint8)], 1)
     else:
         sent = states.to(_TYPES[wire])
         _require_finite(sent, states, wire)
@@ -53,7 +53,8 @@ def decode(payload: bytes, wire: Wire, width: int) -> Tensor:
         raise StateError(f"{len(payload)} bytes are not positions of {size} bytes (width {width}, {wire.name.lower()})")
     rows = torch.frombuffer(bytearray(payload), dtype=torch.uint8).view(-1, size)
     if wire is Wire.INT8:
-        states = rows[:, :4].contiguous().view(torch.float32) * rows[:, 4:].contiguous().view(torch.int8)
+        scales, numbers = (part.flatten() for part in (rows[:, :4], rows[:, 4:]))
+        states = scales.view(torch.float32)[:, None] * numbers.view(torch.int8).view(-1, width)
     else:
         states = rows.view(_TYPES[wire]).float()
     if not states.isfinite().all():

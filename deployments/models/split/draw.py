@@ -30,6 +30,7 @@ class Draw:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     seed: int = 0
+    """0..2^64 - 1."""
 
     @property
     def needs_text(self) -> bool:
@@ -45,7 +46,7 @@ class Draw:
         scores = logits.float() / self.temperature
         if self.top_p < 1:
             scores = _nucleus(scores, self.top_p)
-        noise = np.random.Generator(np.random.Philox(key=[self.seed, position])).gumbel(size=len(scores))
+        noise = np.random.Generator(np.random.Philox(key=np.array([self.seed, position], np.uint64))).gumbel(size=len(scores))
         return int((scores + torch.from_numpy(noise).to(scores)).argmax())
 
     def pack(self) -> bytes:

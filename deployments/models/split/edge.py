@@ -43,8 +43,10 @@ class Text:
     """The state after layer a of every token that was read, as it crosses the link."""
     pending: list[Tensor] = field(default_factory=list)
     """States (positions, width) that the layers above a have not seen."""
-    guess: Guess | None = None
-    """What the first exit said last."""
+    first: Guess | None = None
+    """What the first exit says after the last token that was read."""
+    second: Guess | None = None
+    """What the second exit says there, if it was asked."""
 
     def __post_init__(self) -> None:
         self.prompt_length = len(self.tokens)
@@ -116,19 +118,21 @@ class EdgePart:
                 text.pending.append(states)
         whole = [(text, states) for text, states in zip(texts, outputs, strict=True) if not text.unread]
         for text, guess in zip((text for text, _ in whole), _guesses(whole, self._heads[self.partition.a]), strict=True):
-            text.guess = guess
-        return [None if text.unread else text.guess for text in texts]
+            text.first, text.second = guess, None
+        return [None if text.unread else text.first for text in texts]
 
     @torch.inference_mode()
     def deepen(self, texts: Sequence[Text]) -> list[Guess]:
         """Run layers a+1..b over all that left early; what the second exit says. All tokens must have been read."""
         segments = [Segment(text.upper, torch.cat(text.pending)) for text in texts if text.upper is not None]
         if not segments:  # there is one exit only
-            return [text.guess for text in texts if text.guess is not None]
+            return [text.first for text in texts if text.first is not None]
         outputs = self._upper.run(segments)
-        for text in texts:
+        guesses = _guesses(list(zip(texts, outputs, strict=True)), self._heads[self.partition.b])
+        for text, guess in zip(texts, guesses, strict=True):
             text.pending.clear()
-        return _guesses(list(zip(texts, outputs, strict=True)), self._heads[self.partition.b])
+            text.second = guess
+        return guesses
 
 
 def _guesses(texts: Sequence[tuple[Text, Tensor]], head: Head) -> list[Guess]:

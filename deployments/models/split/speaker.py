@@ -52,19 +52,18 @@ class Speaker:
     async def read(self, text: Text, uplink: Uplink | None) -> Guess:
         """Layers 1..a over all unread tokens, their states on the way to the cloud; what the first exit says."""
         began, tokens = self._clock(), len(text.unread)
-        while True:
+        guess = None if tokens else text.first
+        while guess is None:
             guess = await self._reading(text)
             if uplink is not None:
                 uplink.offer()
-            if guess is not None:
-                break
         if tokens == 1:
             self.pace.edge_token.note(self._clock() - began)
         return guess
 
     async def deepen(self, text: Text) -> Guess:
         """Layers a+1..b over all that left early; what the second exit says."""
-        return await self._deepening(text)
+        return text.second or await self._deepening(text)
 
     async def ask(self, uplink: Uplink, first: int, count: int, fresh: int, left_s: float | None) -> Told | None:
         """The full model's word, None if the link or the cloud does not give it in time. `fresh` positions are new to it."""

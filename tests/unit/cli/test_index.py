@@ -41,6 +41,7 @@ def test_empty_folder(isthmus: Isthmus, tmp_path: Path) -> None:
     result = isthmus("index", tmp_path / "empty", "--out", tmp_path / "index")
     assert result.exit_code == 2
     assert "has no txt, md, html, jsonl or pdf file; put documents there" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_no_documents_named(isthmus: Isthmus, tmp_path: Path) -> None:

@@ -150,6 +150,8 @@ models:
         ("domain: a\ndomain: b\n" + ECHO, "isthmus.yaml, line 2: the key 'domain' is given twice."),
         ("- a\n- b", "isthmus.yaml: the file must hold keys and values, like 'domain: home'."),
         ("", "isthmus.yaml: models is missing: the language models by name."),
+        ("[" * 5000, "isthmus.yaml has brackets within brackets without end; it is no configuration."),
+        (ECHO + "gateway: {timeout_s: .inf}", "isthmus.yaml: gateway.timeout_s is inf; input should be a finite number."),
         (ECHO + "domain: {{x}}", "isthmus.yaml, line 2: found unhashable key."),
         (ECHO + "? [a, b]\n: c", "isthmus.yaml, line 2: found unhashable key."),
         (ECHO + "gateway: {max_queued: 0}", "gateway.max_queued is 0; input should be greater than or equal to 1."),

@@ -4,7 +4,7 @@ import pytest
 
 from cluster.config import Config, EchoModel, Stages
 from deployments.gateway.catalogue import Catalogue
-from policies.errors import InfeasibleSlo, UnknownModel
+from policies.errors import InfeasibleSlo, InvalidRequest, UnknownModel
 from policies.types import Path, Privacy, Slo
 
 EDGE = Slo(privacy=Privacy.EDGE)
@@ -31,6 +31,13 @@ def test_an_unknown_name_hears_the_nearest() -> None:
         Catalogue(CONFIG).decide("rewrite/none/none/smal", Slo())
     with pytest.raises(UnknownModel):
         Catalogue(CONFIG).card("larg")
+
+
+def test_the_encoder_has_a_card_but_answers_nothing() -> None:
+    catalogue = Catalogue(CONFIG)
+    assert catalogue.card(CONFIG.stages.encoder)["id"] == CONFIG.stages.encoder
+    with pytest.raises(InvalidRequest, match="/v1/embeddings only"):
+        catalogue.decide(CONFIG.stages.encoder, Slo())
 
 
 def test_a_private_query_goes_to_the_edge() -> None:

@@ -104,6 +104,7 @@ async def test_a_stream_ends_with_the_account(include_usage: bool) -> None:
     chunks = events(response.text)
     assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks if c["choices"]) == "a fine answer"
     assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert [chunk.get("usage", "nothing") for chunk in chunks[:-1]] == [None if include_usage else "nothing"] * (len(chunks) - 1)
     assert ("usage" in chunks[-1]) is include_usage
     assert [bool(c["choices"]) for c in chunks].count(False) == int(include_usage)
     assert chunks[-1]["isthmus"]["measured"]["ttft_s"] > 0
@@ -174,7 +175,8 @@ async def test_a_mistake_of_ours_shows_no_trace() -> None:
 
 async def test_a_key_is_asked_for_under_v1_only() -> None:
     service = Service(FakeReplica(), Keys(("secret",)))
-    assert (await service.post(json=HELLO)).status_code == 401
+    refused = await service.post(json=HELLO)
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
     assert (await service.get("/v1/models")).status_code == 401
     assert (await service.get("/healthz")).status_code == 200
     assert (await service.post(json=HELLO, headers={"authorization": "Bearer secret"})).status_code == 200
@@ -213,6 +215,7 @@ async def test_urls_that_are_not_there(method: str, path: str, status: int) -> N
         response = await client.request(method, path)
     assert response.status_code == status
     assert response.json()["error"]["type"] == "invalid_request_error"
+    assert response.headers.get("allow") == {"/v1/chat/completions": "POST", "/v1/models/small": "GET"}.get(path)
 
 
 async def test_a_path_s_name_may_be_looked_up() -> None:

@@ -20,14 +20,14 @@ def replay(predicted: np.ndarray, accuracy: np.ndarray = ACCURACY) -> Replay:
 
 
 def test_routing_that_gains_nothing_is_not_taken_for_accuracy_alone() -> None:
-    ways = operating_points(replay(ACCURACY), ACCURACY.mean(axis=0), COST.mean(axis=0), prices(10.0))
+    ways = operating_points(replay(ACCURACY), ACCURACY.mean(axis=0), COST.mean(axis=0), prices(10.0), 2)
     assert (ways[0].price, ways[0].single) == (0.0, 1)
     assert {way.single for way in ways} == {None, 0, 1}
 
 
 def test_routing_that_proves_itself_is_taken() -> None:
     either = np.stack([EASY, ~EASY], axis=1).astype(float)
-    ways = operating_points(replay(either, either), np.array([0.5, 0.5]), COST.mean(axis=0), prices(10.0))
+    ways = operating_points(replay(either, either), np.array([0.5, 0.5]), COST.mean(axis=0), prices(10.0), 2)
     assert ways[0].single is None
 
 

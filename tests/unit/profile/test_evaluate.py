@@ -13,7 +13,7 @@ from cluster.profile import Table
 from policies.errors import ConfigurationError
 
 Make = Callable[..., Table]
-POLICIES = {"isthmus", "best_single", "cheapest", "random", "zero_router", "knn", "kmeans", "ridge", "oracle"}
+POLICIES = {"isthmus", "isthmus_fair", "best_single", "cheapest", "random", "zero_router", "knn", "kmeans", "ridge", "oracle"}
 
 
 def unit(rng: np.random.Generator, rows: int) -> npt.NDArray[np.float64]:

@@ -53,8 +53,19 @@ def test_a_page_that_needs_no_network(make: Make) -> None:
     assert "&lt;kind 0&gt;" in own
     assert "<kind 0>" not in own.split("const plots")[0]
     plots = json.loads(re.search(r"const plots = (\{.*\});", own).group(1))  # type: ignore[union-attr]
-    assert set(plots) == {"all-latency_s", "groups", "critical"}
-    for name in ("isthmus", "best_single", "cheapest", "random", "zero_router", "knn", "kmeans", "ridge", "oracle"):
+    assert set(plots) == {"all-latency_s", "group-1", "group-2", "critical", "policies-latency_s"}
+    for name in (
+        "isthmus",
+        "isthmus_fair",
+        "best_single",
+        "cheapest",
+        "random",
+        "zero_router",
+        "knn",
+        "kmeans",
+        "ridge",
+        "oracle",
+    ):
         assert f"<td>{name}</td>" in own
 
 

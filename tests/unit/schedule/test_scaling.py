@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.errors import ConfigurationError
-from policies.scaling import ReplicaTarget, ScalingSettings
+from policies.scaling import Demand, ReplicaTarget, ScalingSettings
 
 SETTINGS = ScalingSettings(slots=8, max_replicas=10, startup_s=20.0, interval_s=2.0, service_s=2.0)
 
@@ -107,6 +107,46 @@ def test_the_bounds_are_kept(steps: list[tuple[int, int, float]], least: int) ->
         target.missed(missed)
         current = target.decide(now, current).replicas
         assert least <= current <= 5
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9), st.sampled_from([2.0, 2.0, 2.0, 3.0, 9.0, 70.0])), max_size=120),
+    st.sets(st.integers(0, 119), max_size=3),
+)
+def test_whatever_comes_a_replica_that_was_started_stays(steps: list[tuple[int, int, float]], by_others: set[int]) -> None:
+    """No flapping: between a rise, ours or somebody else's, and the next fall there is always the hold time."""
+    target, now, current, raised_at = ReplicaTarget(SETTINGS), 0.0, 0, float("-inf")
+    for i, (arrived, missed, passed) in enumerate(steps):
+        now += passed
+        if i in by_others:
+            current, raised_at = min(current + 1, SETTINGS.max_replicas), now
+        target.arrived(arrived)
+        target.missed(missed)
+        replicas = target.decide(now, current).replicas
+        if replicas > current:
+            raised_at = now
+        elif replicas < current:
+            assert now - raised_at >= SETTINGS.hold_s
+        current = replicas
+
+
+@given(st.floats(0.2, 30.0), st.integers(0, 99))
+def test_under_a_steady_rate_replicas_change_rarely(rate: float, seed: int) -> None:
+    """Ten minutes: after the first two, far fewer changes than hold times would allow."""
+    changes = np.diff(run(ReplicaTarget(SETTINGS), [rate] * 300, seed)[60:])
+    assert np.count_nonzero(changes) <= 8
+    assert np.abs(changes).max() <= 2
+
+
+def test_counters_say_the_same_as_single_events() -> None:
+    by_events, by_counters = ReplicaTarget(SETTINGS), ReplicaTarget(SETTINGS)
+    for _ in range(40):
+        by_events.served(5.0)
+    by_events.arrived(30)
+    by_events.missed(2)
+    by_counters.count(Demand(100, 7, 60, 90.0), Demand(130, 9, 100, 290.0))
+    by_counters.count(Demand(130, 9, 100, 290.0), Demand(130, 9, 100, 290.0))
+    assert by_counters.decide(0.0, 0) == by_events.decide(0.0, 0)
 
 
 @pytest.mark.parametrize(

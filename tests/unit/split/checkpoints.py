@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel, Qwen2Config, Qwen3Config
 
 VOCABULARY, WIDTH, LAYERS = 61, 32, 5
-ENDS = (0,)
+END = 0
 FAINT = 0.1
 
 _COMMON: dict[str, Any] = {
@@ -25,7 +25,7 @@ _COMMON: dict[str, Any] = {
     "max_position_embeddings": 256,
     "initializer_range": 0.2,  # large enough that texts do not repeat one token
     "bos_token_id": None,
-    "eos_token_id": ENDS[0],
+    "eos_token_id": END,
     "pad_token_id": None,
 }
 _LLAMA3 = {"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}

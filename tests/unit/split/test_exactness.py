@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from torch import Tensor
 
 from deployments.models.split import frames
@@ -22,7 +21,7 @@ from deployments.models.split.frames import Frame
 from deployments.models.split.kv import KvCache
 from deployments.models.split.partition import Partition
 from policies.split.mode import Kind, Mode
-from tests.unit.split.checkpoints import CONFIGURATIONS, LAYERS, VOCABULARY, WIDTH
+from tests.unit.split.checkpoints import CONFIGURATIONS, END, LAYERS, VOCABULARY, WIDTH
 from tests.unit.split.town import PROMPT, expected, parts, replaced, split, whole
 
 ALL_FROM_CLOUD = Mode(Kind.COLLABORATIVE, 1.0)
@@ -55,17 +54,17 @@ def test_theta_one_and_verified_give_the_full_models_greedy_text(
 
     async def say() -> list[int]:
         async with split(name, cut, wire, shared=shared, faint=faint, disturb=disorder) as town:
-            tokens, answer = await town.say(mode, prompt, MOST)
+            tokens, answer = await town.say(mode, prompt, MOST, end=END)
             assert not answer.tally.alone
             return tokens
 
-    assert asyncio.run(say()) == expected(whole(name, faint), cut[0], wire, prompt, MOST)
+    assert asyncio.run(say()) == expected(whole(name, faint), cut[0], wire, prompt, MOST, END)
 
 
 @pytest.mark.parametrize("name", sorted(CONFIGURATIONS))
 async def test_drafts_are_confirmed_and_refused(name: str) -> None:
     async with split(name, (2, 3), shared=True, faint=True) as town:
-        tokens, answer = await town.say(Mode(Kind.VERIFIED, 0.3, 4), most=40, ends=(VOCABULARY,))
+        tokens, answer = await town.say(Mode(Kind.VERIFIED, 0.3, 4), most=40)
     assert tokens == expected(whole(name, True), 2, Wire.FLOAT16, PROMPT, 40)
     assert 0 < answer.tally.confirmed < answer.tally.drafted
     assert answer.traffic.asks < len(tokens)

@@ -31,6 +31,8 @@ from policies.split.pace import Pace
 from tests.unit.split import checkpoints
 
 CPU = torch.device("cpu")
+NEVER = checkpoints.VOCABULARY
+"""A token that no model says."""
 PROMPT = [3, 5, 7, 9, 11, 13, 17]
 torch.set_num_threads(1)
 
@@ -69,10 +71,10 @@ def replaced(model: PreTrainedModel, layer: int, by: Tensor | Callable[[Tensor],
         hook.remove()
 
 
-def expected(model: PreTrainedModel, a: int, wire: Wire, prompt: Sequence[int], most: int) -> list[int]:
+def expected(model: PreTrainedModel, a: int, wire: Wire, prompt: Sequence[int], most: int, end: int = NEVER) -> list[int]:
     """The greedy text of the unsplit model whose states after layer `a` are rounded as on the link, by transformers."""
     with replaced(model, a, lambda states: rounded(states, wire)):
-        text = model.generate(torch.tensor([list(prompt)]), max_new_tokens=most, do_sample=False)
+        text = model.generate(torch.tensor([list(prompt)]), max_new_tokens=most, do_sample=False, eos_token_id=end)
     tokens: list[int] = text[0, len(prompt) :].tolist()
     return tokens
 
@@ -132,10 +134,10 @@ class Town:
     parts: tuple[EdgePart, CloudPart]
 
     async def say(
-        self, mode: Mode, prompt: Sequence[int] = PROMPT, most: int = 20, draw: Draw | None = None, ends: Sequence[int] = ()
+        self, mode: Mode, prompt: Sequence[int] = PROMPT, most: int = 20, draw: Draw | None = None, end: int = NEVER
     ) -> tuple[list[int], Answer]:
         """A whole answer."""
-        answer = Answer(self.speaker, prompt, draw or Draw(), mode, most, ends or checkpoints.ENDS)
+        answer = Answer(self.speaker, prompt, draw or Draw(), mode, most, (end,))
         tokens = [said.token async for said in answer.tokens()]
         await asyncio.sleep(0)  # the session's end is on its way
         return tokens, answer

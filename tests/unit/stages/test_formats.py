@@ -73,6 +73,9 @@ def test_rows_of_jsonl_are_named_by_id_or_line() -> None:
         ("[1]", 'line 2 is not an object with a string "text"'),
         ('{"title": "x"}', 'line 2 is not an object with a string "text"'),
         ('{"text": 5}', 'line 2 is not an object with a string "text"'),
+        ("[" * 100_000, "line 2 is not JSON"),
+        ('{"text": "a \\ud800 b"}', "line 2 holds half of a surrogate pair"),
+        ('{"id": "\\ud800", "text": "a"}', "line 2 holds half of a surrogate pair"),
     ],
 )
 def test_a_broken_line_is_named(line: str, why: str) -> None:

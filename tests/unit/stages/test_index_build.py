@@ -1,5 +1,6 @@
 import fcntl
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -43,6 +44,13 @@ def test_the_index_finds_words_and_vectors(documents: Documents, encoder: Encode
         np.testing.assert_allclose(vector, encoder.encode_one(passage.searchable), atol=1e-6)
         assert index.nearest(vector, 99)[0] == (position, pytest.approx(1.0, abs=1e-5))
     assert len(index.nearest(encoder.encode_one(""), 99)) == len(index)
+
+
+def test_a_name_that_is_no_text_is_left_out_and_told(documents: Documents, encoder: Encoder) -> None:
+    Path(os.fsdecode(os.fsencode(documents.folder) + b"/caf\xe9.txt")).write_text("Coffee.")
+    report = build_index(documents, encoder)
+    assert report.files == 4
+    assert [(skipped.source, skipped.why) for skipped in report.skipped] == [("caf?.txt", "its name is not UTF-8; rename it")]
 
 
 def test_only_what_changed_is_embedded_again(documents: Documents, encoder: Encoder) -> None:
