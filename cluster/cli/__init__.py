@@ -12,21 +12,15 @@ import typer
 from typer.core import TyperGroup
 
 from cluster.cli import bench, check, down, evaluate, index, init, k8s, profile, report, route, simulate, status, up
-from policies.errors import ConfigurationError, IsthmusError
+from cluster.cli.options import one_sentence
 
 
 class OneSentence(TyperGroup):
-    """Shows what Isthmus refuses as a sentence on the standard error, never as a trace."""
+    """Shows what any command refuses as a sentence."""
 
+    @one_sentence()
     def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except IsthmusError as error:
-            for line in (*str(error).splitlines(), *getattr(error, "__notes__", ())):
-                typer.echo(line, err=True)
-            raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+        return super().invoke(ctx)
 
 
 app = typer.Typer(
