@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from policies.errors import ConfigurationError, nearest
-from policies.schedule.arms import HALF_LIFE_S
 from policies.schedule.bandits import Thompson, Ucb1
 from policies.schedule.base import Scheduler
 from policies.schedule.board import Board
