@@ -70,8 +70,9 @@ class Config(Section):
         return self.stages.preprocess_model or next(edge, next(iter(self.models)))
 
     def models_of(self, path: Path) -> tuple[str, ...]:
-        """The models that a request by `path` asks, the preprocessor's first."""
-        return (path.generate,) if path.preprocess == NONE else (self.preprocess_model, path.generate)
+        """The models that a request by `path` asks, the preprocessor's first, and those that it may go on to."""
+        asked = (path.generate,) if path.preprocess == NONE else (self.preprocess_model, path.generate)
+        return asked if path.then is None else (*asked, *self.models_of(path.then))
 
     def stays_on_edge(self, path: Path) -> bool:
         """Whether all models of `path` run at the edge; the other stages do anyway."""
