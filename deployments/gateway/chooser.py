@@ -19,7 +19,7 @@ from deployments.gateway.situation import Situation
 from deployments.gateway.stages import LightStages
 from deployments.prompts import Message
 from policies.corrections import Corrections
-from policies.errors import DeadlineExceeded
+from policies.errors import DeadlineExceeded, InfeasibleSlo
 from policies.posterior import Correction
 from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
 
@@ -96,6 +96,8 @@ class Chooser:
             raise DeadlineExceeded(deadline.limit_s, "the choice of a path") from None
         elapsed_s = asyncio.get_running_loop().time() - deadline.arrived_at
         case = Case(snapshot, question, vector, slo, Situation.of(self._clients, elapsed_s), self._corrections)
+        if case.situation.starting_s:
+            self._wake(case)
         thread = Thread(messages)
         return Choice(self.decide(case, thread), case, thread)
 
@@ -121,6 +123,17 @@ class Chooser:
         """The dialogue goes on from an answer by `path`."""
         if choice.thread is not None:
             self._dialogues.keep(choice.thread, text, path)
+
+    def _wake(self, case: Case) -> None:
+        """Start the sleeping models of the path that would be best if none slept, for the questions that come later."""
+        awake = replace(case, situation=case.situation.awake())
+        try:
+            path = awake.decide(awake.forecast()).path
+        except InfeasibleSlo:
+            return
+        for name in self._config.models_of(path):
+            for client in self._clients[name]:
+                client.wake()
 
     def _why_default(self, messages: Sequence[Message]) -> str | None:
         if self.snapshot is None:

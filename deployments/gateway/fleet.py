@@ -159,7 +159,7 @@ class Fleet:
                 self._profiles[i] = replace(self._profiles[i], replicas=client.running)
                 board.join(self._profiles[i])
             link = self._links[i].state
-            board.measured_link(i, link.round_trip_s, min(link.bits_per_s, FARTHEST_BITS_PER_S))
+            board.measured_link(i, link.round_trip_s + client.starting_s, min(link.bits_per_s, FARTHEST_BITS_PER_S))
             board.up[i] = is_up = i in left and client.refusal is None
             if is_up and client.breaker.half_open and board.outstanding[i]:
                 trials.append(i)
