@@ -42,6 +42,8 @@ class Forecast:
         self.belief: Belief | None = None
         """What unmeasured and faded arms are like; the profile's arithmetic as it stands while there is none."""
         self._seconds_per_bit = make_memory(1, len(board))
+        self._sent = False
+        """Whether a sending time was ever measured; else bandwidths are left to whoever tells the board."""
         self._generation = list(board.generation)
 
     def slot(self, arrivals: Arrivals, now: float) -> SlotForecast:
@@ -55,9 +57,10 @@ class Forecast:
         square = arms.square.mean(usual[1], PRIOR_RATIOS, classes, now)
         spread = np.sqrt(np.maximum(square - ratio**2, 0.0))
         tokens = arrivals.max_tokens * arms.length.mean(usual[2], PRIOR_RATIOS, classes, now)[group, 0]
-        believed = 1.0 / np.maximum(self._board.profile_bandwidth, 1.0)
-        seconds_per_bit = self._seconds_per_bit.mean(believed, PRIOR_BITS, ONLY, now)[0]
-        self._board.bandwidth[:] = np.where(self._board.profile_bandwidth > 0, 1.0 / seconds_per_bit, 0.0)
+        seconds_per_bit = 1.0 / np.maximum(self._board.profile_bandwidth, 1.0)
+        if self._sent:
+            seconds_per_bit = self._seconds_per_bit.mean(seconds_per_bit, PRIOR_BITS, ONLY, now)[0]
+            self._board.bandwidth[:] = np.where(self._board.profile_bandwidth > 0, 1.0 / seconds_per_bit, 0.0)
         return SlotForecast(self._board, arrivals, classes, group, tokens, ratio, spread, seconds_per_bit)
 
     def observe(
@@ -74,6 +77,7 @@ class Forecast:
         )
         self.arms.take(lesson, now)
         if measured.sending_s is not None and 0 < measured.sending_s < LONGEST_S:
+            self._sent = True
             bits = ticket.bits + ticket.ahead_bits
             self._seconds_per_bit.add(0, ticket.server, measured.sending_s / max(bits, 1.0), now, weight=bits)
         return lesson
