@@ -4,23 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path as FilePath
+from urllib.parse import urlsplit
 
 from cluster.checks.finding import Finding, blocked, ok, warning
-from cluster.config import Config, LlamaCppModel, VllmModel
+from cluster.config import Config, LlamaCppModel, RemoteModel, VllmModel
 
 
 def check_models(config: Config) -> Iterator[Finding]:
-    """One finding per model that is a file."""
+    """One finding per model that is a file, and one per address that is none."""
     for name, model in config.models.items():
-        if isinstance(model, LlamaCppModel):
-            yield _gguf(f"models.{name}.path", model.path)
-        elif isinstance(model, VllmModel):
-            yield _checkpoint(f"models.{name}.path", model.path)
+        if isinstance(model, LlamaCppModel | VllmModel):
+            yield _files(f"models.{name}.path", model)
+        elif isinstance(model, RemoteModel) and not _is_address(model.base_url):
+            yield blocked(
+                f"models.{name}.base_url", f"{model.base_url!r} is no address; give one such as https://api.openai.com/v1."
+            )
 
 
 def names_a_folder(name: str) -> bool:
     """Whether a name cannot be one of the model hub, where it is NAME or OWNER/NAME."""
     return name.startswith(("/", ".", "~")) or name.count("/") > 1
+
+
+def _files(key: str, model: LlamaCppModel | VllmModel) -> Finding:
+    try:
+        return _gguf(key, model.path) if isinstance(model, LlamaCppModel) else _checkpoint(key, model.path)
+    except OSError as error:
+        file = error.filename or model.path
+        return blocked(key, f"{file} cannot be read ({error.strerror}); let this user read it, or name another.")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or brackets around what is no address
+        return False
 
 
 def _gguf(key: str, file: FilePath) -> Finding:

@@ -48,9 +48,12 @@ def _print(url: str, found: Inventory, learned: LearnedStatus | None) -> None:
         sites.add_row(name, s.tier, "alive" if s.alive else "dead", f"{s.cpus:g}", f"{s.gpus:g}", s.address)
     deployments = Table("deployment", "state", "replicas", "where", "message")
     for d in found.deployments:
-        message = d.message.splitlines()[0] if d.message else f"{d.scaled.at}: {d.scaled.reason}" if d.scaled else ""
+        message = d.message.splitlines()[0] if d.message else ""
         deployments.add_row(d.deployment, d.status, f"{d.replicas} of {d.target}", ", ".join(d.sites), message)
     console.print(sites)
     console.print(deployments)
     if learned is not None:
         console.print(learned.sentence, highlight=False)
+    for d in found.deployments:
+        if d.scaled:
+            console.print(f"{d.deployment}  {d.scaled.at}  {d.scaled.reason}", soft_wrap=True, highlight=False, markup=False)

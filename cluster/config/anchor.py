@@ -58,11 +58,11 @@ def _url(url: str | None, default: str, folder: FilePath) -> str:
 
 
 def _absolute(path: FilePath, folder: FilePath) -> FilePath:
-    return FilePath(os.path.abspath(folder / path.expanduser()))
+    return FilePath(os.path.abspath(folder / os.path.expanduser(path)))
 
 
 def _folder_or_name(name: str, folder: FilePath) -> str:
     """A hub name looks like a path: it is one if it begins like one, exists, or would stand in a folder that exists here."""
     path = _absolute(FilePath(name), folder)
-    is_path = name.startswith((".", "/", "~")) or path.is_dir() or (path.parent != folder and path.parent.is_dir())
+    is_path = name.startswith((".", "/", "~")) or os.path.isdir(path) or (path.parent != folder and os.path.isdir(path.parent))
     return str(path) if is_path else name

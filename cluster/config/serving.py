@@ -11,7 +11,7 @@ from cluster.config.names import PREPROCESS, REFINE, RETRIEVE, Preprocess, Refin
 class Gateway(Section):
     """The HTTP door."""
 
-    host: str = Field("127.0.0.1", description="Interface to listen on.")
+    host: str = Field("127.0.0.1", min_length=1, description="Interface to listen on.")
     port: int = Field(8000, ge=1, le=65535, description="Port of the OpenAI-compatible endpoint.")
     replicas: int = Field(1, ge=1, description="Gateway processes.")
     cpus: float = Field(0.5, ge=0, description="Processors that one gateway reserves.")

@@ -9,13 +9,13 @@ from policies.schedule.memory import Discounted, Memory, Totals
 
 HALF_LIFE_S = 20.0
 
-MakeMemory = Callable[[int, int], Memory]
-"""A memory of some rows and columns."""
+MakeMemory = Callable[[int, int, float], Memory]
+"""A memory of some rows and columns, in which half of a measurement's weight is left after some seconds."""
 
 
-def discounted(rows: int, columns: int) -> Memory:
+def discounted(rows: int, columns: int, half_life_s: float) -> Memory:
     """How measurements fade where nothing else is said."""
-    return Discounted(rows, columns, HALF_LIFE_S)
+    return Discounted(rows, columns, half_life_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Arms:
     """The memories of one board: shape (services, servers), that of the lengths (services, 1)."""
 
     def __init__(self, services: int, servers: int, make_memory: MakeMemory = discounted) -> None:
-        self.ratio = make_memory(services, servers)
-        self.square = make_memory(services, servers)
-        self.reward = make_memory(services, servers)
-        self.length = make_memory(services, 1)
+        self.ratio = make_memory(services, servers, HALF_LIFE_S)
+        self.square = make_memory(services, servers, HALF_LIFE_S)
+        self.reward = make_memory(services, servers, HALF_LIFE_S)
+        self.length = make_memory(services, 1, HALF_LIFE_S)
 
     def take(self, lesson: Lesson, now: float) -> None:
         """Learn from an outcome that came at `now` seconds."""

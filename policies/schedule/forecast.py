@@ -22,6 +22,8 @@ from policies.schedule.types import Arrivals, Floats, Ints, Measured, Ticket
 if TYPE_CHECKING:
     from policies.schedule.belief import Belief
 
+LINK_HALF_LIFE_S = 5.0
+"""Every request that crosses a link measures it; what it carried while it was good would outweigh what it carries now."""
 PRIOR_RATIOS, PRIOR_SPREAD = 3.0, 0.25
 """A cold arm is believed as if three requests had taken what the profile says, give or take a quarter."""
 PRIOR_BITS = 2e6
@@ -41,7 +43,7 @@ class Forecast:
         self.arms = Arms(services, len(board), make_memory)
         self.belief: Belief | None = None
         """What unmeasured and faded arms are like; the profile's arithmetic as it stands while there is none."""
-        self._seconds_per_bit = make_memory(1, len(board))
+        self._seconds_per_bit = make_memory(1, len(board), LINK_HALF_LIFE_S)
         self._sent = False
         """Whether a sending time was ever measured; else bandwidths are left to whoever tells the board."""
         self._generation = list(board.generation)
