@@ -192,7 +192,7 @@ class Fleet:
         site = self.clients[ticket.server].server.site
         late = " (late everywhere: the least violation)" if ticket.slack < 0 else ""
         return (
-            f"{site} of {among} sites: {ticket.forecast_s:.2g} s expected "
+            f"site {site} of {among}: {ticket.forecast_s:.2g} s expected "
             f"of {ticket.limit_s:.2g} s, index {ticket.index:.2f}{late}"
         )
 

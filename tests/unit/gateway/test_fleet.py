@@ -210,7 +210,7 @@ async def test_the_next_site_answers_when_one_fails_and_the_reason_says_both() -
     answer = await runner.complete(job(Decision(path, "named by the caller")))
     assert (answer.text, answer.site) == ("from the mill", "mill")
     assert answer.reason.startswith("named by the caller")
-    assert "mill of 1 sites" in answer.reason
+    assert "site mill of 1: " in answer.reason
     assert sum(len(replica.requests) for replica in replicas) <= 3
     assert village.fleet.board.outstanding.sum() == 0
 
