@@ -19,7 +19,7 @@ from deployments.gateway.situation import Situation
 from deployments.gateway.stages import LightStages
 from deployments.prompts import Message
 from policies.corrections import Corrections
-from policies.errors import DeadlineExceeded
+from policies.errors import DeadlineExceeded, InfeasibleSlo
 from policies.posterior import Correction
 from policies.signals import Signals
 from policies.steps import Spent, Step
@@ -102,6 +102,8 @@ class Chooser:
         case = Case(snapshot, question, vector, slo, Situation.of(self._clients, elapsed_s), self._corrections)
         if pinned is not None:
             return Choice(replace(pinned, predicted=case.predicted(pinned.path)), case)
+        if case.situation.starting_s:
+            self._wake(case)
         thread = Thread(messages)
         return Choice(self.decide(case, thread), case, thread)
 
@@ -135,6 +137,17 @@ class Chooser:
             return Step(False, "the first answer stands: nothing was learnt to go on by")
         case = replace(choice.case, situation=Situation.of(self._clients, elapsed_s))
         return case.step(choice.decision.path, shown, spent)
+
+    def _wake(self, case: Case) -> None:
+        """Start the sleeping models of the path that would be best if none slept, for the questions that come later."""
+        awake = replace(case, situation=case.situation.awake())
+        try:
+            path = awake.decide(awake.forecast()).path
+        except InfeasibleSlo:
+            return
+        for name in self._config.models_of(path):
+            for client in self._clients[name]:
+                client.wake()
 
     def _why_default(self, messages: Sequence[Message]) -> str | None:
         if self.snapshot is None:
