@@ -181,10 +181,8 @@ def _replicas(results: Sequence[RunResult], colours: Mapping[str, str]) -> go.Fi
         )  # fmt: skip
         figure.add_traces([ready, target], rows=row, cols=1)
         figure.update_yaxes(range=[0, most + 0.4], dtick=max(1, most // 2), title=None, row=row, col=1)
-        figure.add_annotation(
-            x=0, xref="x domain", xanchor="left", y=1, yref="y domain", yanchor="top", text=result.policy, showarrow=False, xshift=6, bgcolor="rgba(255,255,255,0.7)",
-            row=row, col=1,
-        )  # fmt: skip
+        label = {"x": 0, "xref": "x domain", "xanchor": "left", "y": 1, "yref": "y domain", "yanchor": "top", "xshift": 6}
+        figure.add_annotation(text=result.policy, showarrow=False, bgcolor="rgba(255,255,255,0.7)", row=row, col=1, **label)
     figure.update_xaxes(title="seconds", row=len(results), col=1)
     return figure
 
