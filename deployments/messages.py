@@ -7,6 +7,7 @@ from typing import Literal
 
 from cluster.energy import EnergySource
 from deployments.prompts import Message
+from policies.signals import NO_SIGNALS, Signals
 
 FinishReason = Literal["stop", "length"]
 
@@ -37,6 +38,8 @@ class GenerateRequest:
     fresh: bool = False
     """Read the prompt from its beginning even if the last one began alike: one query's paths measured in a row have prompts
     that do, and would otherwise seem faster than the same path is on its own."""
+    logprobs: bool = False
+    """Report how sure the model was of its tokens. Engines that cannot tell leave it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class StageReport:
     energy_source: EnergySource = "modelled"
     wait_s: float = 0.0
     """Seconds in the queue of the engine before work began, contained in `seconds`."""
+    shown: Signals = NO_SIGNALS
+    """What the stage showed beside its product."""
 
 
 @dataclass(frozen=True, slots=True)

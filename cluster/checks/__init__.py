@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 
 from cluster.checks.capacity import check_capacity
+from cluster.checks.databases import check_databases
 from cluster.checks.documents import check_documents
 from cluster.checks.encoders import check_encoders
 from cluster.checks.engines import check_engines
 from cluster.checks.finding import Finding, warning
 from cluster.checks.link import check_link
-from cluster.checks.log import check_log
 from cluster.checks.machine import check_machine
 from cluster.checks.models import check_models
 from cluster.checks.ports import check_ports
@@ -33,7 +33,7 @@ def check_all(config: Config, file: FilePath) -> list[Finding]:
         *check_documents(config),
         *check_link(config),
         *check_profile(config),
-        *check_log(config),
+        *check_databases(config),
         *check_secrets(config),
     ]
 

@@ -4,7 +4,7 @@ from cluster.config.load import load
 from cluster.config.models import EchoModel, LlamaCppModel, ModelBase, ModelConfig, Power, Price, RemoteModel, VllmModel
 from cluster.config.root import Config
 from cluster.config.scaling import Scaling
-from cluster.config.serving import Documents, Gateway, Log, Stages
+from cluster.config.serving import Documents, Gateway, Learning, Log, Stages
 from cluster.config.sites import Cluster, Link, Site
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Documents",
     "EchoModel",
     "Gateway",
+    "Learning",
     "Link",
     "LlamaCppModel",
     "Log",

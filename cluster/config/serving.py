@@ -52,3 +52,11 @@ class Log(Section):
     url: str | None = Field(
         None, description="Database as SQLAlchemy writes it: SQLite in .isthmus/log.db when not given, or PostgreSQL."
     )
+
+
+class Learning(Section):
+    """Where what is learnt from outcomes and feedback is kept."""
+
+    url: str | None = Field(
+        None, description="Database as SQLAlchemy writes it: SQLite in .isthmus/learned.db when not given, or PostgreSQL."
+    )
