@@ -68,7 +68,7 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
     forecaster = Forecaster(fit_predictor(table.profile, exact, [row.options for row in table.paths]))
     paths = tuple(Path.parse(row.name) for row in table.paths)
     on_edge = np.array([config.stays_on_edge(path) for path in paths])
-    models = tuple(config.models)
+    models = config.options
     calls = _calls(models, [config.models_of(path) for path in paths])
     places = {path: place for place, path in enumerate(paths)}
     return Snapshot(paths, places, on_edge, models, calls, len(table.profile.queries), forecaster, Selector(paths, on_edge))

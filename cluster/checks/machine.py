@@ -67,7 +67,8 @@ def _memory(config: Config) -> Finding:
     free_gib = psutil.virtual_memory().available / 2**30
     ray_gib = RAY_GIB + NODE_GIB * max(0, len(config.cluster.sites) - 2)
     caches_gib = sum(model.kv_cache_gib * model.most_replicas for model in config.models.values() if model.engine == "vllm")
-    need_gib = ray_gib + caches_gib
+    contexts_gib = sum(model.cloud.memory_gib for model in config.models.values() if model.engine == "split")
+    need_gib = ray_gib + caches_gib + contexts_gib
     if free_gib < need_gib:
         return warning(
             "memory",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from cluster.checks.finding import Finding, blocked, ok, warning
-from cluster.config import Config, LlamaCppModel, VllmModel
+from cluster.config import Config, LlamaCppModel, SplitModel, VllmModel
 
 
 def check_models(config: Config) -> Iterator[Finding]:
@@ -16,6 +17,9 @@ def check_models(config: Config) -> Iterator[Finding]:
             yield _gguf(f"models.{name}.path", model.path)
         elif isinstance(model, VllmModel):
             yield _checkpoint(f"models.{name}.path", model.path)
+        elif isinstance(model, SplitModel):
+            yield _checkpoint(f"models.{name}.path", str(model.path), hub=False)
+            yield from _split(name, model)
 
 
 def names_a_folder(name: str) -> bool:
@@ -36,9 +40,31 @@ def _gguf(key: str, file: FilePath) -> Finding:
     return ok(key, f"GGUF, {file.stat().st_size / 1e6:,.1f} MB")
 
 
-def _checkpoint(key: str, path: str) -> Finding:
+def _split(name: str, model: SplitModel) -> Iterator[Finding]:
+    """Where it is cut, and the heads of its exits; the deployments look closer."""
+    if model.exits is not None:
+        key = f"models.{name}.exits"
+        if not model.exits.is_file() or not _is_safetensors(model.exits):
+            fit = f"python -m deployments.models.split.fit_exits {model.path}"
+            yield blocked(key, f"{model.exits} is not a safetensors file; fit heads with '{fit}', or leave `exits` out.")
+        else:
+            yield ok(key, f"safetensors, {model.exits.stat().st_size / 1e6:,.1f} MB")
+    try:
+        layers = int(json.loads((model.path / "config.json").read_text())["num_hidden_layers"])
+    except (OSError, ValueError, KeyError):
+        return  # said above, or by the deployment
+    key, last = f"models.{name}.exit_layers", model.exit_layers[-1]
+    if not 0 < model.exit_layers[0] <= last < layers:
+        yield blocked(
+            key, f"{list(model.exit_layers)} does not split a model of {layers} layers; write layers from 1 to {layers - 1}."
+        )
+
+
+def _checkpoint(key: str, path: str, *, hub: bool = True) -> Finding:
     folder = FilePath(path)
     if not folder.is_dir():
+        if not hub:
+            return blocked(key, f"there is no folder {path}; put config.json and safetensors there ('hf download' fetches them).")
         if names_a_folder(path):
             return blocked(
                 key, f"there is no folder {path}; put config.json and safetensors there, or give a hub name like Qwen/Qwen3-4B."

@@ -19,6 +19,7 @@ from deployments.gateway.situation import Situation
 from deployments.gateway.stages import LightStages
 from deployments.prompts import Message
 from policies.errors import DeadlineExceeded
+from policies.space import option
 from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
 
 
@@ -111,8 +112,8 @@ class Chooser:
         """Each with another model than those before, whose server may be what failed; at last the edge alone."""
         others: dict[str, Path] = {}
         for path in decision.fallbacks:
-            if path.generate != decision.path.generate:
-                others.setdefault(path.generate, path)
+            if option(path.generate) != option(decision.path.generate):
+                others.setdefault(option(path.generate), path)
         known = (decision.path, *others.values())
         last = self._last
         if last is None or any(path.generate == last.generate and self._config.stays_on_edge(path) for path in known):

@@ -91,5 +91,5 @@ class Measurer:
         return Measured(path, ran.value, whole.seconds, whole.cost_usd, whole.energy_j, source, shared.spent - before)
 
     async def _ask(self, model: str, messages: tuple[Message, ...], until: float) -> Completion:
-        sampling = Sampling(self._config.models[model].max_tokens)
+        sampling = Sampling(self._config.model_of(model).max_tokens)
         return await self._runner.ask(model, GenerateRequest(uuid.uuid4().hex, sampling, messages, fresh=True), until)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from deployments.gateway.trial import Opened, Trial
 from deployments.messages import Completion, Delta, GenerateRequest, Sampling
 from deployments.prompts import Message
 from policies.errors import DeadlineExceeded, EngineFailed, EngineUnavailable, Overloaded, ServiceError
+from policies.space import option, parameter
 from policies.types import NONE, Path
 
 T = TypeVar("T")
@@ -31,13 +33,13 @@ class Runner:
         self._config = config
         self._stages = stages
         self._clients: Mapping[str, list[ModelClient]] = {
-            name: [client for client in clients if client.server.model == name] for name in config.models
+            name: [client for client in clients if client.server.model == option(name)] for name in config.options
         }
         self._links = {client.server.site: client.link.describe() for client in clients if client.link}
 
     @property
     def clients(self) -> Mapping[str, Sequence[ModelClient]]:
-        """The servers of each model, in the order in which they are asked."""
+        """The servers of all that may answer (`Config.options`), in the order in which they are asked."""
         return self._clients
 
     async def complete(self, job: Job) -> Answer:
@@ -64,8 +66,9 @@ class Runner:
         return self._answer(job, opened.trial, opened.prepared, opened.completion(last), opened.ttft_s)
 
     async def ask(self, name: str, request: GenerateRequest, until: float) -> Completion:
-        """The answer of the model `name` at the first site that gives one. Raises what the last refusal was."""
+        """The answer of `name` at the first site that gives one. Raises what the last refusal was."""
         failure: Exception = EngineUnavailable(name, "it has no server")
+        request = replace(request, mode=parameter(name))
         for client in self._clients[name]:
             try:
                 return await client.complete(request, until)
@@ -127,10 +130,10 @@ class Runner:
             completion.finish_reason,
             trial.path,
             trial.client.server.site,
-            trial.reason,
+            f"{trial.reason}; {completion.report.note}" if completion.report.note else trial.reason,
             reports,
             prepared.passages,
-            next((self._links[report.site] for report in reports if report.site in self._links), None),
+            next(filter(None, (report.link or self._links.get(report.site) for report in reports)), None),
             _now() - job.deadline.arrived_at,
             ttft_s,
         )
@@ -151,7 +154,7 @@ class Runner:
     async def _ask(self, job: Job, messages: tuple[Message, ...], until: float) -> Completion:
         """Put a preprocessor's question to the configured model."""
         name = self._config.preprocess_model
-        request = GenerateRequest(job.decision_id, Sampling(self._config.models[name].max_tokens), messages)
+        request = GenerateRequest(job.decision_id, Sampling(self._config.model_of(name).max_tokens), messages)
         return await self.ask(name, request, until)
 
 
@@ -162,7 +165,8 @@ def _trial(job: Job, path: Path, client: ModelClient, reason: str, *, is_last: b
 
 
 def _request(job: Job, trial: Trial, prepared: Prepared) -> GenerateRequest:
-    return GenerateRequest(job.decision_id, job.sampling_for(trial.client.model), prepared.messages, job.prompt)
+    sampling = job.sampling_for(trial.client.model)
+    return GenerateRequest(job.decision_id, sampling, prepared.messages, job.prompt, mode=parameter(trial.path.generate))
 
 
 def _too_late(job: Job, trial: Trial) -> DeadlineExceeded:

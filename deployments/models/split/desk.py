@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
 
+from cluster.energy import EnergyMeter
 from deployments.models.split.batcher import Batcher
 from deployments.models.split.cloud import CloudPart, Job
 from deployments.models.split.context import Context
@@ -16,7 +17,8 @@ from deployments.models.split.frames import Frame, Kind, pack_tokens, unpack, un
 
 CHUNK = 512
 """Positions of one session in one pass: a long prompt must not hold up the others for its whole length."""
-MICROSECONDS = struct.Struct("<I")
+WORK = struct.Struct("<If")
+"""Microseconds and joules of an answer, before its tokens."""
 
 
 class Desk:
@@ -31,12 +33,15 @@ class Desk:
         memory_bytes: int,
         idle_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
+        meter: EnergyMeter | None = None,
     ) -> None:
+        """`part` computes in `thread`; with a `meter` answers say how many joules they took."""
         self._part = part
         self._batcher = Batcher(part.run, thread)
         self._memory_bytes = memory_bytes
         self._idle_s = idle_s
         self._clock = clock
+        self._meter = meter
         self._contexts: dict[int, Context] = {}
         self._owners: dict[int, Hashable] = {}
         self.positions = 0
@@ -118,7 +123,7 @@ class Desk:
             if ask.first < context.cache.length:
                 told = context.repeated(ask.first, ask.count)
                 if told is not None:
-                    return self._tokens(ask, told, 0.0)
+                    return self._tokens(ask, told, 0.0, 0.0)
                 context.go_back(ask.first)
             end = ask.first + ask.count
             missing = context.missing(end)
@@ -130,9 +135,13 @@ class Desk:
                     ask, f"{end} positions take {needed} bytes, more than the {self._memory_bytes} of all sessions"
                 )
             began = self._clock()
-            told = await self._compute(context, context.draw, end, ask)
+            span = self._meter.span() if self._meter else None
+            try:
+                told = await self._compute(context, context.draw, end, ask)
+            finally:
+                joules = span.end() if span else 0.0
             self._make_room(ask.session)
-            return self._tokens(ask, told, self._clock() - began)
+            return self._tokens(ask, told, self._clock() - began, joules)
 
     async def _compute(self, context: Context, draw: Draw, end: int, ask: Frame) -> list[int]:
         positions = end - context.cache.length
@@ -166,8 +175,8 @@ class Desk:
         self._contexts.pop(session, None)
         self._owners.pop(session, None)
 
-    def _tokens(self, ask: Frame, told: list[int], seconds: float) -> Frame:
-        payload = MICROSECONDS.pack(min(int(seconds * 1e6), 2**32 - 1)) + pack_tokens(told)
+    def _tokens(self, ask: Frame, told: list[int], seconds: float, joules: float) -> Frame:
+        payload = WORK.pack(min(int(seconds * 1e6), 2**32 - 1), joules) + pack_tokens(told)
         return Frame(Kind.TOKENS, ask.model, ask.session, ask.epoch, ask.first, ask.count, payload=payload)
 
     def _refusal(self, frame: Frame, why: str) -> Frame:

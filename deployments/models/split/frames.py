@@ -35,7 +35,7 @@ class Kind(IntEnum):
     CLOSE = 4
     """The session is over."""
     TOKENS = 5
-    """Microseconds of computing, then the `count` tokens asked for, each u32."""
+    """Microseconds (u32) and joules (f32) of the work, then the `count` tokens asked for, each u32."""
     MISSING = 6
     """Everything from position `first` on is missing, as of `epoch`."""
     REFUSED = 7

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from deployments.models.split.codec import Wire
-from deployments.models.split.desk import MICROSECONDS
+from deployments.models.split.desk import WORK
 from deployments.models.split.edge import Text
 from deployments.models.split.errors import CloudRefused, FrameError, LinkError
 from deployments.models.split.frames import Frame, Kind, pack_tokens, unpack, unpack_tokens
@@ -33,6 +33,8 @@ class Traffic:
     """Seconds between questions and their answers, the cloud's computing included."""
     cloud_s: float = 0.0
     """Seconds that the cloud computed, or waited for its turn."""
+    cloud_j: float = 0.0
+    """Joules that the cloud says it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +121,15 @@ class Uplink:
         return answer
 
     def _told(self, answer: Frame, count: int, elapsed_s: float) -> Told:
-        microseconds = MICROSECONDS.unpack_from(answer.payload)[0]
-        tokens = unpack_tokens(answer.payload[MICROSECONDS.size :])
+        if len(answer.payload) < WORK.size:
+            raise LinkError(f"{len(answer.payload)} bytes are no answer")
+        microseconds, joules = WORK.unpack_from(answer.payload)
+        tokens = unpack_tokens(answer.payload[WORK.size :])
         if len(tokens) != count:
             raise LinkError(f"the cloud gave {len(tokens)} tokens for {count}")
         cloud_s = microseconds / 1e6
         self.traffic.cloud_s += cloud_s
+        self.traffic.cloud_j += joules
         return Told(tokens, max(0.0, elapsed_s - cloud_s), cloud_s)
 
     def _resend_from(self, missing: Frame) -> None:

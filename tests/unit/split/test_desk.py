@@ -63,7 +63,7 @@ async def put(desk: Desk, *frames: Frame) -> Frame | None:
 def tokens(frame: Frame | None) -> list[int]:
     assert frame is not None
     assert frame.kind is Kind.TOKENS
-    return unpack_tokens(frame.payload[4:])
+    return unpack_tokens(frame.payload[8:])
 
 
 async def test_a_question_about_several_positions() -> None:
