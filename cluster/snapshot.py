@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from policies.forecast import Forecast
 from policies.predict import fit_predictor
 from policies.runtime import Forecaster
 from policies.select import Preference, Selector
-from policies.types import Decision, Path, Slo
+from policies.types import Decision, Path, Profile, Slo
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -32,7 +33,10 @@ class Snapshot:
     `calls` of shape (models, paths) counts how often a path asks each of `models`.
     """
 
+    fingerprint: str
+    """Of the profile: what is learnt about its paths says nothing about those of another."""
     paths: tuple[Path, ...]
+    names: tuple[str, ...]
     places: Mapping[Path, int]
     on_edge: BoolArray
     models: tuple[str, ...]
@@ -71,7 +75,18 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
     models = config.options
     calls = _calls(models, [config.models_of(path) for path in paths])
     places = {path: place for place, path in enumerate(paths)}
-    return Snapshot(paths, places, on_edge, models, calls, len(table.profile.queries), forecaster, Selector(paths, on_edge))
+    return Snapshot(
+        fingerprint=_fingerprint(table.profile),
+        paths=paths,
+        names=tuple(path.name for path in paths),
+        places=places,
+        on_edge=on_edge,
+        models=models,
+        calls=calls,
+        queries=len(table.profile.queries),
+        forecaster=forecaster,
+        selector=Selector(paths, on_edge),
+    )
 
 
 @lru_cache(maxsize=8)
@@ -82,3 +97,10 @@ def _narrowed(snapshot: Snapshot, places: tuple[int, ...]) -> Selector:
 
 def _calls(models: Sequence[str], asked: Sequence[tuple[str, ...]]) -> FloatArray:
     return np.array([[float(names.count(model)) for names in asked] for model in models])
+
+
+def _fingerprint(profile: Profile) -> str:
+    digest = sha256("\0".join((*profile.queries, *profile.paths)).encode("utf-8", "replace"))
+    for cells in (profile.accuracy, profile.latency_s, profile.cost_usd, profile.energy_j):
+        digest.update(np.ascontiguousarray(cells).tobytes())
+    return digest.hexdigest()[:16]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from cluster.energy import EnergySource
 from deployments.prompts import Message
+from policies.signals import NO_SIGNALS, Signals
 
 FinishReason = Literal["stop", "length"]
 
@@ -39,6 +40,8 @@ class GenerateRequest:
     that do, and would otherwise seem faster than the same path is on its own."""
     mode: str = ""
     """The way to answer, of a model that has several (`SplitModel.modes`); empty for its first."""
+    logprobs: bool = False
+    """Report how sure the model was of its tokens. Engines that cannot tell leave it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class StageReport:
     """The emulated link that the engine itself crossed."""
     note: str | None = None
     """What the caller should know of this answer, e.g. that it had to do without the cloud."""
+    shown: Signals = NO_SIGNALS
+    """What the stage showed beside its product."""
 
 
 @dataclass(frozen=True, slots=True)

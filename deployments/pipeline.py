@@ -26,6 +26,7 @@ from deployments.registry import split_option
 from deployments.retrieve import RETRIEVERS, Retriever, fuse
 from deployments.shared import Ran, Shared
 from policies.errors import ConfigurationError
+from policies.signals import Signals
 from policies.types import NONE, Path
 
 T = TypeVar("T")
@@ -90,10 +91,8 @@ class Pipeline:
         ran: list[Ran[Any]] = [first]
         if path.retrieve != NONE:
             k = self._wanted(path)
-            find = partial(self._find, path.retrieve, k, prepared.searches)
-            found = await shared.once(
-                (path.preprocess, path.retrieve, k), partial(self._compute, "retrieve", path.retrieve, find)
-            )
+            find = partial(self._retrieve, path.retrieve, k, prepared.searches)
+            found = await shared.once((path.preprocess, path.retrieve, k), find)
             ran, passages = [*ran, found], found.value
         if path.refine != NONE and passages:
             refine = partial(self._refine, path, prepared, passages)
@@ -134,6 +133,13 @@ class Pipeline:
 
         prepared = await _known(self._preprocessors, "preprocess", option).prepare(dialogue, ask_and_note)
         return prepared, tuple(reports)
+
+    async def _retrieve(self, option: str, k: int, searches: Sequence[str]) -> tuple[list[Passage], tuple[StageReport, ...]]:
+        """The passages; by how much the first one is better than the next is seen even where only one is wanted."""
+        found, (report,) = await self._compute("retrieve", option, partial(self._find, option, max(2, k), searches))
+        top, following = ([passage.score for passage in found] + [None, None])[:2]
+        margin = None if top is None or following is None else top - following
+        return found[:k], (replace(report, shown=Signals(top_score=top, margin=margin)),)
 
     def _wanted(self, path: Path) -> int:
         """How many passages to find: a refiner may want more to choose from than are shown."""

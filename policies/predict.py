@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from policies.complete import complete
+from policies.calibrate import calibrated
+from policies.complete import Completed, complete
 from policies.costs import Levels, fit_levels, logarithms, spread_over
+from policies.effects import with_effects
 from policies.forecast import AXES, Axis
 from policies.shape import shapes
 from policies.sight import Seen, Sight, fit_sight
@@ -91,7 +93,7 @@ def fit_predictor(profile: Profile, vectors: npt.ArrayLike, options: Sequence[Se
 
 def _accuracy(values: FloatArray, known: Seen, weights: FloatArray, options: Sequence[Sequence[str]]) -> Measure:
     completed = complete(values, options, weights)
-    fit = fit_surface(known, completed, weights)
+    fit = _fit(known, completed, weights, options)
     means = completed.means
     return Measure(means, means, fit, False, values, means + fit.left_out, np.ones(len(means)))
 
@@ -99,10 +101,14 @@ def _accuracy(values: FloatArray, known: Seen, weights: FloatArray, options: Seq
 def _cost(values: FloatArray, known: Seen, weights: FloatArray, options: Sequence[Sequence[str]]) -> Measure:
     """Fitted as logarithms: costs have long tails, and a sum of them could be expected to be negative."""
     completed = complete(logarithms(values), options, weights)
-    fit = fit_surface(known, completed, weights)
+    fit = _fit(known, completed, weights, options)
     found: Levels = fit_levels(values, completed.means, fit.left_out, weights)
     left_out = found.level * np.exp(fit.left_out)
     return Measure(found.means, found.level, fit, True, values, left_out, spread_over(values, left_out))
+
+
+def _fit(known: Seen, completed: Completed, weights: FloatArray, options: Sequence[Sequence[str]]) -> Fit:
+    return calibrated(fit_surface(known, with_effects(completed, options), weights), completed, weights)
 
 
 def _merged(values: FloatArray, of_query: IntArray) -> FloatArray:

@@ -15,7 +15,7 @@ from cluster.config.models import (
 )
 from cluster.config.root import Config
 from cluster.config.scaling import Scaling
-from cluster.config.serving import Documents, Gateway, Log, Stages
+from cluster.config.serving import Documents, Gateway, Learning, Log, Stages
 from cluster.config.sites import Cluster, Link, Site
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Documents",
     "EchoModel",
     "Gateway",
+    "Learning",
     "Link",
     "LlamaCppModel",
     "Log",

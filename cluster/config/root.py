@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from cluster.config.base import Section
 from cluster.config.models import ModelConfig, SplitModel
 from cluster.config.names import ModelName
-from cluster.config.serving import Documents, Gateway, Log, Stages
+from cluster.config.serving import Documents, Gateway, Learning, Log, Stages
 from cluster.config.sites import Cluster
 from policies.errors import nearest
 from policies.space import option, space
@@ -30,6 +30,7 @@ class Config(Section):
         None, description="Folder with the profile that `auto` chooses paths by; the default path is taken without one."
     )
     log: Log | None = Field(default_factory=Log, description="The log of questions, decisions and feedback; null to keep none.")
+    learning: Learning = Field(default_factory=Learning, description="Where what is learnt from outcomes and feedback is kept.")
     default_path: str | None = Field(
         None, description="Path that `auto` takes until a profile exists; the last of all when not given."
     )

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from policies.errors import ConfigurationError
+from policies.signals import NO_SIGNALS, Signals
 
 NAME = "journal.jsonl"
 VERSION = 1
@@ -39,6 +40,7 @@ class Record:
     spent_usd: float = 0.0
     spent_j: float = 0.0
     elapsed_s: float = 0.0
+    signals: Signals = NO_SIGNALS
 
     @property
     def measured(self) -> bool:
@@ -124,12 +126,16 @@ def read_records(folder: FilePath) -> list[Record]:
 
 
 def _records(lines: Sequence[bytes]) -> list[Record]:
-    return [Record(**json.loads(line)) for line in lines[1:]]
+    return [_record(json.loads(line)) for line in lines[1:]]
+
+
+def _record(fields: dict[str, Any]) -> Record:
+    return Record(**{**fields, "signals": Signals(**fields.get("signals", {}))})
 
 
 def _short(record: Record) -> dict[str, Any]:
     """Without fields that are not there."""
-    return {name: value for name, value in asdict(record).items() if value is not None}
+    return asdict(record, dict_factory=lambda fields: {name: value for name, value in fields if value is not None})
 
 
 def _sync_folder(folder: FilePath) -> None:

@@ -19,6 +19,7 @@ from cluster.emulator.system import Reply, System
 from policies.clusters import cluster
 from policies.errors import IsthmusError
 from policies.explore import ROUNDS, Cell, Exploration, Found
+from policies.signals import SIGNALS
 
 FloatArray = npt.NDArray[np.float64]
 IN_FLIGHT = 2
@@ -55,6 +56,8 @@ class Emulator:
         self._column = {path: column for column, path in enumerate(paths)}
         self.cells = {measure: np.full((len(questions), len(paths)), np.nan) for measure in _MEASURES}
         """What is on disk, shape (queries, paths) each, NaN where not measured."""
+        self.signals = np.full((len(questions), len(paths), len(SIGNALS)), np.nan)
+        """What the paths showed, shape (queries, paths, signals)."""
         self._failed = self._in_a_row = 0
         self._last_error: str | None = None
         self._take(record for record in journal.records if record.measured)
@@ -135,7 +138,8 @@ class Emulator:
             accuracy = await self._score(question, reply.answer)
         except Unscored as error:
             return replace(record, error=str(error))
-        return replace(record, accuracy=accuracy, latency_s=reply.latency_s, cost_usd=reply.cost_usd, energy_j=reply.energy_j)
+        measures = {name: getattr(reply, name) for name in _COSTS}
+        return replace(record, accuracy=accuracy, signals=reply.signals, **measures)
 
     async def _write(self, arrived: asyncio.Queue[Record | None], tell: Callable[[], None]) -> None:
         while True:
@@ -159,8 +163,8 @@ class Emulator:
                 continue
             cell = self._row[record.query_id], self._column[record.path]
             for measure in _MEASURES:
-                value = getattr(record, measure)
-                self.cells[measure][cell] = np.nan if value is None else value
+                self.cells[measure][cell] = _number(getattr(record, measure))
+            self.signals[cell] = [_number(getattr(record.signals, name)) for name in SIGNALS]
 
     @property
     def _done(self) -> int:
@@ -182,6 +186,10 @@ def _by_query(cells: Iterable[Cell]) -> list[tuple[int, list[int]]]:
     for row, column in cells:
         columns.setdefault(row, []).append(column)
     return [(row, sorted(each)) for row, each in columns.items()]
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from cluster.emulator.questions import Question
 from policies.errors import IsthmusError
+from policies.signals import NO_SIGNALS, Signals
 
 _BATCH = 64
 _CONNECT_S = 10.0
@@ -32,6 +33,7 @@ class Reply:
     spent_s: float = 0.0
     spent_usd: float = 0.0
     spent_j: float = 0.0
+    signals: Signals = NO_SIGNALS
     error: str | None = None
     status: int = 200
 
@@ -95,8 +97,8 @@ class System:
 def _reply(event: dict[str, Any]) -> Reply:
     if "error" in event:
         return Reply(event["path"], error=event["error"]["message"], status=event["status"])
-    spent = event.pop("spent")
-    return Reply(**event, spent_s=spent["seconds"], spent_usd=spent["cost_usd"], spent_j=spent["energy_j"])
+    spent, signals = event.pop("spent"), Signals(**event.pop("signals", {}))
+    return Reply(**event, signals=signals, spent_s=spent["seconds"], spent_usd=spent["cost_usd"], spent_j=spent["energy_j"])
 
 
 def _refusal(response: httpx.Response) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cluster.profile.table import MEASURES, OUTCOMES, PATHS, QUERIES, SCHEMA, SCHEMA_KEY, PathRow, Table
+from cluster.profile.parquet import AGAIN, columns, numbers
+from cluster.profile.table import MEASURES, OUTCOMES, PATHS, QUERIES, PathRow, Table
 from policies.errors import ConfigurationError, nearest
 from policies.types import NONE, Profile
 
 FloatArray = npt.NDArray[np.float64]
-_AGAIN = "write the profile again with 'isthmus profile'"
 
 
 def read_table(folder: FilePath) -> Table:
@@ -24,7 +24,7 @@ def read_table(folder: FilePath) -> Table:
     Raises ConfigurationError for a file that is missing or of another version, for rows that contradict each other, and
     for numbers that cannot have been measured.
     """
-    queries = _columns(folder / QUERIES, ("query_id", "query"), ("domain", "reference"))
+    queries = columns(folder / QUERIES, ("query_id", "query"), ("domain", "reference"))
     ids = _distinct(_texts(queries["query_id"]), folder / QUERIES, "query_id")
     paths = _paths(folder / PATHS)
     names = tuple(row.name for row in paths)
@@ -34,7 +34,7 @@ def read_table(folder: FilePath) -> Table:
 
 
 def _outcomes(file: FilePath, ids: Sequence[str], names: Sequence[str]) -> dict[str, FloatArray]:
-    rows = _columns(file, ("query_id", "path", "accuracy"), MEASURES[1:])
+    rows = columns(file, ("query_id", "path", "accuracy"), MEASURES[1:])
     at_query = _places(_texts(rows["query_id"]), ids, file, QUERIES)
     at_path = _places(_texts(rows["path"]), names, file, PATHS)
     cells = at_query * len(names) + at_path
@@ -43,31 +43,11 @@ def _outcomes(file: FilePath, ids: Sequence[str], names: Sequence[str]) -> dict[
     for measure in MEASURES:
         values = np.full(len(ids) * len(names), np.nan)
         if measure in rows:
-            values[cells] = _numbers(rows[measure], measure, file)
+            values[cells] = _measured(rows[measure], measure, file)
         measured[measure] = values.reshape(len(ids), len(names))
     if np.isnan(measured["accuracy"]).all():
-        raise ConfigurationError(f"{file} has no accuracy at all; {_AGAIN}.")
+        raise ConfigurationError(f"{file} has no accuracy at all; {AGAIN}.")
     return measured
-
-
-def _columns(file: FilePath, needed: Sequence[str], optional: Sequence[str]) -> dict[str, list[Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(file)
-    except FileNotFoundError:
-        raise ConfigurationError(f"There is no {file}; a profile is a folder with {QUERIES}, {OUTCOMES} and {PATHS}.") from None
-    except (OSError, pa.ArrowException) as error:
-        raise ConfigurationError(f"{file} cannot be read as Parquet ({str(error).splitlines()[0]}); {_AGAIN}.") from None
-    version = (table.schema.metadata or {}).get(SCHEMA_KEY, SCHEMA.encode()).decode(errors="replace")
-    if version != SCHEMA:
-        raise ConfigurationError(f"{file} has schema version {version}, this Isthmus reads {SCHEMA}; {_AGAIN}.")
-    if missing := [name for name in needed if name not in table.column_names]:
-        raise ConfigurationError(f"{file} lacks the column {missing[0]!r}{nearest(missing[0], table.column_names)}; {_AGAIN}.")
-    if table.num_rows == 0:
-        raise ConfigurationError(f"{file} has no rows; {_AGAIN}.")
-    return {name: table.column(name).to_pylist() for name in (*needed, *optional) if name in table.column_names}
 
 
 def _paths(file: FilePath) -> tuple[PathRow, ...]:
@@ -78,9 +58,9 @@ def _paths(file: FilePath) -> tuple[PathRow, ...]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(f"{file} cannot be read as CSV ({error}); a profile has its paths there.") from None
     if missing := [name for name in ("path", "tier") if name not in header]:
-        raise ConfigurationError(f"{file} lacks the column {missing[0]!r}{nearest(missing[0], header)}; {_AGAIN}.")
+        raise ConfigurationError(f"{file} lacks the column {missing[0]!r}{nearest(missing[0], header)}; {AGAIN}.")
     if not rows:
-        raise ConfigurationError(f"{file} has no rows; {_AGAIN}.")
+        raise ConfigurationError(f"{file} has no rows; {AGAIN}.")
     _distinct([row["path"] for row in rows], file, "path")
     return tuple(_path(row, file) for row in rows)
 
@@ -93,17 +73,14 @@ def _path(row: dict[str, str], file: FilePath) -> PathRow:
     return PathRow(row["path"], "edge" if tier == "edge" else "cloud", **stages)
 
 
-def _numbers(values: list[Any], measure: str, file: FilePath) -> FloatArray:
-    try:
-        numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ConfigurationError(f"{file} holds something other than numbers in the column {measure!r}; {_AGAIN}.") from None
-    wrong = np.isinf(numbers) | (numbers < 0) | ((numbers > 1) if measure == "accuracy" else False)
+def _measured(values: list[Any], measure: str, file: FilePath) -> FloatArray:
+    found = numbers(values, measure, file)
+    wrong = (found < 0) | ((found > 1) if measure == "accuracy" else False)
     if wrong.any():
         row = int(wrong.argmax())
         allowed = "between 0 and 1" if measure == "accuracy" else "0 or more"
-        raise ConfigurationError(f"{file} has {measure} {numbers[row]:g} in row {row + 1}, which must be {allowed}; {_AGAIN}.")
-    return numbers
+        raise ConfigurationError(f"{file} has {measure} {found[row]:g} in row {row + 1}, which must be {allowed}; {AGAIN}.")
+    return found
 
 
 def _places(values: Iterable[str], known: Sequence[str], file: FilePath, other: str) -> npt.NDArray[np.intp]:
@@ -112,7 +89,7 @@ def _places(values: Iterable[str], known: Sequence[str], file: FilePath, other: 
         return np.array([place[value] for value in values], dtype=np.intp)
     except KeyError as error:
         name = str(error.args[0])
-        raise ConfigurationError(f"{file} names {name!r}, which {other} does not have{nearest(name, known)}; {_AGAIN}.") from None
+        raise ConfigurationError(f"{file} names {name!r}, which {other} does not have{nearest(name, known)}; {AGAIN}.") from None
 
 
 def _refuse_twice(cells: npt.NDArray[np.intp], ids: Sequence[str], names: Sequence[str], file: FilePath) -> None:

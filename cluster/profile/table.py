@@ -10,9 +10,6 @@ import numpy as np
 from policies.errors import ConfigurationError
 from policies.types import NONE, Path, Profile, Tier
 
-SCHEMA = "1"
-"""Version of the format, kept in the metadata of both Parquet files; a file without it counts as this one."""
-SCHEMA_KEY = b"isthmus_schema"
 QUERIES, OUTCOMES, PATHS = "queries.parquet", "outcomes.parquet", "paths.csv"
 MEASURES = ("accuracy", "latency_s", "cost_usd", "energy_j")
 

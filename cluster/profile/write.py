@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cluster.profile.table import MEASURES, OUTCOMES, PATHS, QUERIES, SCHEMA, SCHEMA_KEY, Table
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from cluster.profile.parquet import write_parquet
+from cluster.profile.table import MEASURES, OUTCOMES, PATHS, QUERIES, Table
 
 
 def write_table(table: Table, folder: FilePath) -> None:
@@ -29,19 +26,11 @@ def write_table(table: Table, folder: FilePath) -> None:
         for measure, cells in zip(MEASURES, measured, strict=True)
     }
     queries = {"query_id": profile.query_ids, "query": profile.queries, "domain": table.domains, "reference": table.references}
-    _parquet(pa.table({name: pa.array(column, pa.string()) for name, column in queries.items()}), folder / QUERIES)
-    _parquet(
+    write_parquet(pa.table({name: pa.array(column, pa.string()) for name, column in queries.items()}), folder / QUERIES)
+    write_parquet(
         pa.table({**{name: pa.array(column, pa.string()) for name, column in outcomes.items()}, **values}), folder / OUTCOMES
     )
     _paths(table, folder / PATHS)
-
-
-def _parquet(table: pa.Table, file: FilePath) -> None:
-    import pyarrow.parquet as pq
-
-    partial = file.with_name(f".{file.name}.partial")
-    pq.write_table(table.replace_schema_metadata({SCHEMA_KEY: SCHEMA.encode()}), partial)
-    os.replace(partial, file)
 
 
 def _paths(table: Table, file: FilePath) -> None:

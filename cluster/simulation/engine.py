@@ -3,6 +3,9 @@
 A request waits for one of the slots, its prompt is computed (one prompt at a time; decoding pauses meanwhile, as in an
 engine that puts prefill first), then it decodes: with n running, each gains one token every step_s + n step_per_sequence_s.
 All running sequences progress alike, so one counter of tokens and the counts at which each will be done describe them all.
+
+An engine whose slots have a processor each, as llama.cpp's contexts do, reads every prompt in its own slot while the others go
+on. A prompt then counts as the tokens that would take as long to decode.
 """
 
 from __future__ import annotations
@@ -23,9 +26,11 @@ first to end would let a prompt in before the other."""
 class Engine:
     """Slots, a queue before them, and joules. `slowdown` stretches all times."""
 
-    def __init__(self, env: Environment, profile: Server) -> None:
+    def __init__(self, env: Environment, profile: Server, own_prefill: bool = False) -> None:
+        """With `own_prefill` each slot reads its own prompt while the others decode."""
         self._env = env
         self.profile = profile
+        self._own_prefill = own_prefill
         self.slowdown = 1.0
         self.draining = False
         self._progress = 0.0
@@ -116,7 +121,7 @@ class Engine:
         """When each request here, and `extra` if it came now, would be done if nothing came after: {job.order: time}."""
         self._advance()
         now, progress, done = self._env.now, 0.0, {}
-        heap = [(entry[0] - self._progress, entry[1]) for entry in self._heap if not entry[2].gone]
+        heap = [(entry[2].target - self._progress, entry[1]) for entry in self._heap if not entry[2].gone]
         heapify(heap)
         pending = deque([*self._prefills, *self._waiting, *([extra] if extra else [])])
         if self._prefills:  # the first prompt is partly computed
@@ -126,8 +131,11 @@ class Engine:
         while heap or pending:
             while pending and len(heap) < self.profile.slots:
                 job = pending.popleft()
-                now += self._prefill_s(job)
-                heappush(heap, (progress + job.tokens, job.order))
+                if self._own_prefill:
+                    heappush(heap, (progress + self._prompt_as_tokens(job) + job.tokens, job.order))
+                else:
+                    now += self._prefill_s(job)
+                    heappush(heap, (progress + job.tokens, job.order))
             target = heap[0][0]
             now += max(0.0, target - progress) * self._step_s(len(heap))
             progress = max(progress, target)
@@ -162,8 +170,18 @@ class Engine:
         if not self._prefills:
             self._progress += passed / self._step_s(self._running)
 
+    def _prompt_as_tokens(self, job: Job) -> float:
+        profile = self.profile
+        return job.prompt_tokens / profile.prefill_tokens_per_s / (profile.step_s + profile.step_per_sequence_s)
+
     def _enter(self, job: Job) -> None:
         job.entered_j, job.entered_s = self._charged_j, self._env.now
+        if self._own_prefill:
+            read_at = self._progress + self._prompt_as_tokens(job)
+            job.running, job.target = True, read_at + job.tokens
+            heappush(self._heap, (read_at, job.order, job))
+            self._running += 1
+            return
         self._prefills.append(job)
         if len(self._prefills) == 1:
             self._next_prefill()
@@ -215,10 +233,15 @@ class Engine:
 
     def _finished(self) -> None:
         """End all whose last token has come, and only then let others in."""
-        ended = []
+        ended, read = [], []
         while self._heap and self._heap[0][0] <= self._progress + SAME_TOKEN:
             job = heappop(self._heap)[2]
-            if not job.gone:
+            if job.gone:
+                continue
+            if job.target > self._progress + SAME_TOKEN:  # that was the end of its prompt
+                heappush(self._heap, (job.target, job.order, job))
+                read.append(job)
+            else:
                 ended.append(job)
         for job in ended:
             self._leave(job)
@@ -226,6 +249,9 @@ class Engine:
             self._running -= 1
             self.size -= 1
         self._admit()
+        for job in read:
+            if job.started:
+                job.started()
         for job in ended:
             if job.done:
                 job.done()

@@ -18,7 +18,9 @@ from deployments.gateway.dialogues import Dialogues, Thread, asked
 from deployments.gateway.situation import Situation
 from deployments.gateway.stages import LightStages
 from deployments.prompts import Message
+from policies.corrections import Corrections
 from policies.errors import DeadlineExceeded
+from policies.posterior import Correction
 from policies.space import option
 from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
 
@@ -49,9 +51,32 @@ class Chooser:
         self._stages = stages
         self._clients = clients
         self._dialogues = Dialogues()
-        self.snapshot: Snapshot | None = None
+        self._snapshot: Snapshot | None = None
+        self._known: Mapping[str, Mapping[str, Correction]] = {}
+        self._corrections: Corrections | None = None
         self.without = "the configuration names no profile" if config.profile is None else "the profile is being read"
         """Why there is no snapshot."""
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What is decided by; None while there is no profile."""
+        return self._snapshot
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.learnt(self._known)
+
+    def learnt(self, corrections: Mapping[str, Mapping[str, Correction]]) -> None:
+        """Outcomes have said so much about the paths of each profile; those of another one than the snapshot's wait for it."""
+        self._known = corrections
+        known = corrections.get(self._snapshot.fingerprint) if self._snapshot else None
+        self._corrections = Corrections.of(self._snapshot.names, known) if self._snapshot and known else None
+
+    def shift(self, path: Path) -> float:
+        """What feedback adds to the accuracy that the profile predicts for `path`."""
+        place = self._snapshot.places.get(path) if self._snapshot else None
+        return float(self._corrections.accuracy[place]) if self._corrections and place is not None else 0.0
 
     async def choose(self, model: str, slo: Slo, messages: tuple[Message, ...], deadline: Deadline) -> Choice:
         """The path for a dialogue. Raises UnknownModel, InfeasibleSlo and DeadlineExceeded."""
@@ -71,7 +96,7 @@ class Chooser:
         except TimeoutError:
             raise DeadlineExceeded(deadline.limit_s, "the choice of a path") from None
         elapsed_s = asyncio.get_running_loop().time() - deadline.arrived_at
-        case = Case(snapshot, question, vector, slo, Situation.of(self._clients, elapsed_s))
+        case = Case(snapshot, question, vector, slo, Situation.of(self._clients, elapsed_s), self._corrections)
         thread = Thread(messages)
         return Choice(self.decide(case, thread), case, thread)
 
@@ -97,11 +122,6 @@ class Chooser:
         """The dialogue goes on from an answer by `path`."""
         if choice.thread is not None:
             self._dialogues.keep(choice.thread, text, path)
-
-    def site(self, path: Path) -> str | None:
-        """Where `path` would be answered now."""
-        servers = self._clients.get(path.generate, ())
-        return next((client.server.site for client in servers if client.refusal is None), None)
 
     def _why_default(self, messages: Sequence[Message]) -> str | None:
         if self.snapshot is None:

@@ -22,6 +22,7 @@ from deployments.messages import Completion, GenerateRequest, Sampling, StageRep
 from deployments.prompts import Message, question_of
 from deployments.shared import Shared, Spent
 from policies.errors import DeadlineExceeded, IsthmusError, RequestError, ServiceError
+from policies.signals import Signals
 from policies.types import Path
 
 
@@ -36,6 +37,7 @@ class Measured:
     energy_j: float
     energy_source: EnergySource
     spent: Spent
+    signals: Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Measurer:
             return await self._ask(self._config.preprocess_model, tuple(messages), until)
 
         async def generate() -> tuple[str, tuple[StageReport, ...]]:
-            completion = await fitting(prepared, lambda fitted: self._ask(path.generate, fitted.messages, until))
+            completion = await fitting(prepared, lambda fitted: self._ask(path.generate, fitted.messages, until, sure=True))
             return completion.text, (completion.report,)
 
         pipeline = await self._stages.get()
@@ -86,10 +88,12 @@ class Measurer:
         # Two paths may ask a model the very same thing, as when a rewriting changes nothing: that is a shared stage, too.
         ran = await shared.once((path.generate, json.dumps(prompt.messages)), generate)
         whole = Spent.on(prompt.seconds + ran.seconds, prompt.reports + ran.reports)
-        measured = all(report.energy_source == "measured" for report in prompt.reports + ran.reports)
-        source: EnergySource = "measured" if measured else "modelled"
-        return Measured(path, ran.value, whole.seconds, whole.cost_usd, whole.energy_j, source, shared.spent - before)
+        reports = prompt.reports + ran.reports
+        source: EnergySource = "measured" if all(report.energy_source == "measured" for report in reports) else "modelled"
+        spent, signals = shared.spent - before, Signals.joined(report.shown for report in reports)
+        return Measured(path, ran.value, whole.seconds, whole.cost_usd, whole.energy_j, source, spent, signals)
 
-    async def _ask(self, model: str, messages: tuple[Message, ...], until: float) -> Completion:
+    async def _ask(self, model: str, messages: tuple[Message, ...], until: float, sure: bool = False) -> Completion:
         sampling = Sampling(self._config.model_of(model).max_tokens)
-        return await self._runner.ask(model, GenerateRequest(uuid.uuid4().hex, sampling, messages, fresh=True), until)
+        request = GenerateRequest(uuid.uuid4().hex, sampling, messages, fresh=True, logprobs=sure)
+        return await self._runner.ask(model, request, until)

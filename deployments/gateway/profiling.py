@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,6 +68,7 @@ def _event(outcome: Measured | Failed) -> dict[str, Any]:
         "energy_j": outcome.energy_j,
         "energy_source": outcome.energy_source,
         "spent": {"seconds": spent.seconds, "cost_usd": spent.cost_usd, "energy_j": spent.energy_j},
+        "signals": {name: value for name, value in asdict(outcome.signals).items() if value is not None},
     }
 
 

@@ -20,17 +20,14 @@ class Situation:
 
     @classmethod
     def of(cls, clients: Mapping[str, Sequence[ModelClient]], elapsed_s: float) -> Situation:
-        """The servers of each model in the order in which they are asked: the first that takes requests counts."""
+        """Of the servers of each model that take requests the one with the shortest queue counts: one of them is chosen later."""
         wait_s: dict[str, float] = {}
         away: dict[str, str] = {}
         for name, servers in clients.items():
-            refusal: str | None = "has no server"
-            for client in servers:
-                refusal = client.refusal
-                if refusal is None:
-                    if (seconds := client.wait_s) > 0:
-                        wait_s[name] = seconds
-                    break
-            if refusal is not None:
-                away[name] = f"the model {name} {refusal}"
+            refusals = {client: client.refusal for client in servers}
+            waits = [client.wait_s for client, refusal in refusals.items() if refusal is None]
+            if not waits:
+                away[name] = f"the model {name} {next(iter(refusals.values()), 'has no server')}"
+            elif min(waits) > 0:
+                wait_s[name] = min(waits)
         return cls(elapsed_s, wait_s, away)

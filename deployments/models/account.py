@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cluster.config import Price
 from cluster.energy import EnergyMeter, Span
 from deployments.messages import StageReport
+from policies.signals import Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Account:
         if self._span is not None:
             self._span.end()
 
-    def report(self, prompt_tokens: int, completion_tokens: int) -> StageReport:
-        """End the account and state it."""
+    def report(self, prompt_tokens: int, completion_tokens: int, logprobs: Sequence[float] = ()) -> StageReport:
+        """End the account and state it. `logprobs` are those of the generated tokens, if they were asked for."""
         self.end()
         price = self._ledger.price
         usd = prompt_tokens * price.prompt_usd_per_mtok + completion_tokens * price.completion_usd_per_mtok
@@ -64,4 +65,9 @@ class Account:
             energy_j=0.0 if self._span is None else self._span.joules,
             energy_source=self._ledger.meter.source,
             wait_s=self._wait_s,
+            shown=Signals(
+                mean_logprob=sum(logprobs) / len(logprobs) if logprobs else None,
+                least_logprob=min(logprobs, default=None),
+                tokens=completion_tokens,
+            ),
         )

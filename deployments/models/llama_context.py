@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 
 import llama_cpp
+import numpy as np
 
 from deployments.messages import Sampling
 from deployments.models.llama_weights import LlamaWeights
@@ -58,6 +59,12 @@ class LlamaContext:
         finally:
             llama_cpp.llama_sampler_free(sampler)
 
+    def logprob(self, token: int) -> float:
+        """The logarithm of the probability that the model gave to `token`, the last one that `generate` yielded."""
+        logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(self._context, -1), (self._weights.size,))
+        most = logits.max()
+        return float(logits[token] - most - np.log(np.exp(logits - most).sum()))
+
     def close(self) -> None:
         """Free the memory."""
         llama_cpp.llama_free(self._context)
@@ -105,10 +112,9 @@ def _sampler(weights: LlamaWeights, sampling: Sampling) -> llama_cpp.llama_sampl
     chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
     stages = []
     if sampling.presence_penalty or sampling.frequency_penalty:
-        vocabulary = llama_cpp.llama_vocab_n_tokens(weights.vocab)
         stages.append(
             llama_cpp.llama_sampler_init_penalties(
-                vocabulary, sampling.max_tokens, 1.0, sampling.frequency_penalty, sampling.presence_penalty
+                weights.size, sampling.max_tokens, 1.0, sampling.frequency_penalty, sampling.presence_penalty
             )
         )
     if sampling.temperature <= 0:

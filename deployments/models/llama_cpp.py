@@ -113,10 +113,12 @@ class LlamaCppEngine(Engine):
         if job.request.fresh:
             context.forget()
         text = TextStream(job.request.sampling.stop)
-        count = 0
+        count, logprobs = 0, list[float]()
         finish_reason: FinishReason = "length"
         for token in context.generate(prompt, job.request.sampling, job.stop.is_set):
             count += 1
+            if job.request.logprobs:
+                logprobs.append(context.logprob(token))
             if self._weights.ends(token):
                 finish_reason = "stop"
                 break
@@ -124,7 +126,7 @@ class LlamaCppEngine(Engine):
             if text.stopped:
                 finish_reason = "stop"
                 break
-        return Delta(text.end(), finish_reason, job.account.report(len(prompt), count))
+        return Delta(text.end(), finish_reason, job.account.report(len(prompt), count, logprobs))
 
     def _prompt(self, request: GenerateRequest) -> list[int]:
         weights, wanted, room = self._weights, request.sampling.max_tokens, self._config.context_tokens

@@ -57,6 +57,11 @@ class LlamaWeights:
         """Tokens of the longest text that the model was trained on."""
         return int(llama_cpp.llama_model_n_ctx_train(self.model))
 
+    @property
+    def size(self) -> int:
+        """Number of tokens in the vocabulary."""
+        return int(llama_cpp.llama_vocab_n_tokens(self.vocab))
+
     def chat(self, messages: Sequence[Message]) -> list[int]:
         """The tokens of a dialogue, ending where the assistant begins. Raises InvalidRequest if the template refuses it."""
         try:

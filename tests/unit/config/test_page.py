@@ -21,6 +21,7 @@ def test_every_section_has_a_table() -> None:
         "`documents`",
         "`stages`",
         "`log`",
+        "`learning`",
         "`models.NAME`",
         "`models.NAME.scaling`",
         "`models.NAME.price`",

@@ -1,0 +1,75 @@
+"""The section of a page about the demo, and its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from benchmarks.demo_policies import AUTO, CLOUD_ONLY
+from benchmarks.demo_result import Result, Row
+from benchmarks.page import table
+
+SHARE = 0.38
+"""Of the cloud-only path's latency or cost: what `auto` may take at most."""
+_COLUMNS = ("policy", "accuracy", "±", "mean s", "p95 s", "USD per 1,000", "J", "by the cloud", "path taken most")
+
+
+def section(result: Result, picture: str) -> str:
+    """Markdown; `picture` is a link to the picture."""
+    explored, kept = result.explored, result.kept
+    auto, cloud = result.row(AUTO), result.row(CLOUD_ONLY)
+    shown = "\n".join(table(_COLUMNS, map(_cells, result.rows)))
+    return f"""## The demo home, live
+
+`make bench-demo`: llama.cpp at the edge, vLLM in the cloud, both on two cores; the link of 40 ms between them is emulated.
+Explored were {result.learnt} questions on {result.paths} paths, {explored.cells} cells
+({explored.cells / explored.of_cells:.1%}) in {explored.elapsed_s / 60:.1f} minutes. The table is about {result.questions}
+other questions, asked one at a time by an `openai` client; right is what is the reference word for word. cloud-only and edge-only
+take the path of that tier with the highest mean in the profile; model-only has the cloud-only path's stages and learns from all
+learnt questions on its two paths; random takes any path. The oracle takes for each question the quickest right answer of
+{result.shortlist} paths, all of which were measured.
+
+{shown}
+
+`auto` takes {auto.seconds / cloud.seconds:.2f} of cloud-only's latency, {auto.cost_usd / cloud.cost_usd:.2f} of its cost and
+{auto.energy_j / cloud.energy_j:.2f} of its energy at an accuracy of {auto.accuracy - cloud.accuracy:+.3f}
+(wanted: {SHARE} of latency or cost at no loss). Of limits on latency from a quarter to one and a half of cloud-only's mean,
+{kept.possible_kept} of the {kept.possible} were kept that some measured path keeps, and {kept.promised_kept} of the
+{kept.promised} that the gateway expected to keep; {kept.requests} requests.
+
+![Accuracy and latency of each policy]({picture})"""
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    shares = (f"{row.accuracy:.3f}", f"{row.error:.3f}", f"{row.seconds:.3f}", f"{row.p95_s:.3f}")
+    spent = (f"{1000 * row.cost_usd:.4f}", f"{row.energy_j:.1f}", f"{row.cloud:.0%}")
+    return (row.policy, *shares, *spent, f"`{row.path}` ({row.of_all:.0%})")
+
+
+def drawing(rows: Sequence[Row]) -> str:
+    """Accuracy over mean seconds, one point per policy, as SVG."""
+    width, height, left, top, wide, high = 640, 400, 60, 20, 520, 320
+    most, greatest = max(row.seconds for row in rows) * 1.1, max(row.accuracy for row in rows) + 0.05
+    least = min(row.accuracy for row in rows) - 0.05
+
+    def at(accuracy: float) -> float:
+        return top + high * (greatest - accuracy) / (greatest - least)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        'font-family="sans-serif" font-size="12" fill="#333">',
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        f'<path d="M{left} {top}V{top + high}H{left + wide}" fill="none" stroke="#999"/>',
+        f'<text x="{left + wide / 2}" y="{height - 8}" text-anchor="middle">mean seconds of an answer</text>',
+        f'<text x="{left + 6}" y="{top + 10}">accuracy, with its standard error</text>',
+    ]
+    for tick in range(1, 6):
+        accuracy, x = least + (greatest - least) * tick / 5, left + wide * tick / 5
+        parts.append(f'<text x="{x:.0f}" y="{top + high + 18}" text-anchor="middle">{most * tick / 5:.2f}</text>')
+        parts.append(f'<text x="{left - 8}" y="{at(accuracy) + 4:.0f}" text-anchor="end">{accuracy:.2f}</text>')
+    for row in rows:
+        x, y, colour = left + wide * row.seconds / most, at(row.accuracy), "#0b7a5e" if row.policy.startswith(AUTO) else "#9aa0a6"
+        bar = f"M{x:.0f} {at(row.accuracy - row.error):.1f}V{at(row.accuracy + row.error):.1f}"
+        parts.append(f'<path d="{bar}" stroke="{colour}"/><circle cx="{x:.0f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
+        parts.append(f'<text x="{x + 9:.0f}" y="{y - 7:.1f}">{escape(row.policy)}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
