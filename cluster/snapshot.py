@@ -93,7 +93,7 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
         adaptive = fit_adaptive(shown, fixed, preference)
     paths = (*fixed, *(replace(fixed[each.first], then=fixed[each.then]) for each in adaptive))
     on_edge = np.array([config.stays_on_edge(path) for path in paths])
-    models = tuple(config.models)
+    models = config.options
     calls = _calls(models, [config.models_of(path) for path in paths])
     places = {path: place for place, path in enumerate(paths)}
     return Snapshot(

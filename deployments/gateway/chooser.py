@@ -22,6 +22,7 @@ from policies.corrections import Corrections
 from policies.errors import DeadlineExceeded, InfeasibleSlo
 from policies.posterior import Correction
 from policies.signals import Signals
+from policies.space import option
 from policies.steps import Spent, Step
 from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
 
@@ -158,8 +159,8 @@ class Chooser:
         """Each with another model than those before, whose server may be what failed; at last the edge alone."""
         others: dict[str, Path] = {}
         for path in (path.first for path in decision.fallbacks):
-            if path.generate != decision.path.generate:
-                others.setdefault(path.generate, path)
+            if option(path.generate) != option(decision.path.generate):
+                others.setdefault(option(path.generate), path)
         known = (decision.path, *others.values())
         last = self._last
         if last is None or any(path.generate == last.generate and self._config.stays_on_edge(path) for path in known):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -30,6 +30,7 @@ from policies.errors import (
     ServiceError,
 )
 from policies.experience import ANSWER, PREPROCESS
+from policies.space import parameter
 from policies.types import NONE, OnInfeasible, Path
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Runner:
 
     @property
     def clients(self) -> Mapping[str, Sequence[ModelClient]]:
-        """The servers of each model, in the order of the configuration."""
+        """The servers of all that may answer (`Config.options`), in the order of the configuration."""
         return self.dispatch.clients
 
     async def complete(self, job: Job) -> Answer:
@@ -77,8 +78,9 @@ class Runner:
         return self._answer(opened.job, opened.trial, opened.prepared, opened.completion(last), opened.ttft_s)
 
     async def ask(self, name: str, request: GenerateRequest, until: float, service: int = ANSWER) -> Completion:
-        """The answer of the model `name` at the best site that gives one. Raises what the last refusal was."""
+        """The answer of `name` at the best site that gives one. Raises what the last refusal was."""
         failure: Exception = EngineUnavailable(name, "it has no server")
+        request = replace(request, mode=parameter(name))
         tried: list[ModelClient] = []
         need = Need(service, size_of(request), request.sampling.max_tokens, until)
         while (placement := self.dispatch.place(name, need, tried)) is not None:
@@ -146,19 +148,19 @@ class Runner:
         raise _Exhausted
 
     def _need(self, path: Path, job: Job, prepared: Prepared) -> Need:
-        model, slo = self._config.models[path.generate], job.slo
+        model, slo = self._config.model_of(path.generate), job.slo
         limited = slo.max_latency_s is not None
         strict = limited and slo.on_infeasible is OnInfeasible.REJECT
-        size = size_of(_request(job, model, prepared))
+        size = size_of(_request(job, path, model, prepared))
         return Need(ANSWER, size, job.sampling_for(model).max_tokens, job.deadline.at, limited, strict)
 
     async def _complete(self, job: Job, trial: Trial, prepared: Prepared) -> Answer:
-        request = _request(job, trial.client.model, prepared)
+        request = _request(job, trial.path, trial.client.model, prepared)
         completion = await trial.client.complete(request, trial.until, trial.placement)
         return self._answer(job, trial, prepared, completion, None)
 
     async def _open(self, job: Job, trial: Trial, prepared: Prepared) -> Opened:
-        request = _request(job, trial.client.model, prepared)
+        request = _request(job, trial.path, trial.client.model, prepared)
         deltas = trial.client.stream(request, trial.first_until, job.deadline.at, trial.placement)
         try:
             first = await anext(deltas)
@@ -174,10 +176,10 @@ class Runner:
             completion.finish_reason,
             job.ran(trial.path),
             trial.client.server.site,
-            trial.reason,
+            f"{trial.reason}; {completion.report.note}" if completion.report.note else trial.reason,
             reports,
             prepared.passages,
-            next((self._links[report.site] for report in reports if report.site in self._links), None),
+            next(filter(None, (report.link or self._links.get(report.site) for report in reports)), None),
             _now() - job.deadline.arrived_at,
             ttft_s,
             trial.number,
@@ -198,7 +200,7 @@ class Runner:
     async def _ask(self, job: Job, messages: tuple[Message, ...], until: float) -> Completion:
         """Put a preprocessor's question to the configured model."""
         name = self._config.preprocess_model
-        request = GenerateRequest(job.decision_id, Sampling(self._config.models[name].max_tokens), messages)
+        request = GenerateRequest(job.decision_id, Sampling(self._config.model_of(name).max_tokens), messages)
         return await self.ask(name, request, until, PREPROCESS)
 
 
@@ -234,8 +236,10 @@ def _share(end: float, is_last: bool) -> float:
     return now + (1.0 if is_last else _FIRST_SHARE) * (end - now)
 
 
-def _request(job: Job, model: ModelConfig, prepared: Prepared) -> GenerateRequest:
-    return GenerateRequest(job.decision_id, job.sampling_for(model), prepared.messages, job.prompt, logprobs=job.logprobs)
+def _request(job: Job, path: Path, model: ModelConfig, prepared: Prepared) -> GenerateRequest:
+    mode = parameter(path.generate)
+    sampling = job.sampling_for(model)
+    return GenerateRequest(job.decision_id, sampling, prepared.messages, job.prompt, mode=mode, logprobs=job.logprobs)
 
 
 def _too_late(job: Job, path: Path) -> DeadlineExceeded:

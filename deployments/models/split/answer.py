@@ -39,6 +39,8 @@ class Tally:
     by: Counter[By] = field(default_factory=Counter)
     drafted: int = 0
     confirmed: int = 0
+    cloud_positions: int = 0
+    """Positions that the cloud computed."""
 
     @property
     def alone(self) -> bool:
@@ -65,8 +67,8 @@ class Answer:
         self._ends = ends
         self._until = None if time_limit_s is None else speaker.now() + time_limit_s
         self._left = max_tokens
-        self._text = speaker.open(prompt, draw)
-        self._uplink = speaker.connect(self._text) if mode.asks else None
+        self._text = speaker.open(prompt, draw, is_sent=mode.asks)
+        self._uplink = speaker.connect(self._text)
         self._computed = 0
         """Positions that the cloud has computed."""
         self.tally = Tally()
@@ -77,7 +79,7 @@ class Answer:
         return self._uplink.traffic if self._uplink else Traffic()
 
     async def tokens(self) -> AsyncGenerator[Said, None]:
-        """The answer. Raises StateError when the model's own numbers are not finite."""
+        """The answer. Raises StateError for states that cannot cross the link."""
         steps = self._verify if self._mode.kind is Kind.VERIFIED else self._collaborate
         try:
             while self._left > 0:
@@ -182,6 +184,7 @@ class Answer:
         read = self._text.lower.length
         told = await self._speaker.ask(self._uplink, first, read - first, read - self._computed, self._left_s())
         if told is not None:
+            self.tally.cloud_positions += read - self._computed
             self._computed = read
         return told
 

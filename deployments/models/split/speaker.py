@@ -41,20 +41,25 @@ class Speaker:
         """Passes through the lower layers so far."""
         return self._reading.passes
 
-    def open(self, prompt: Sequence[int], draw: Draw) -> Text:
+    def open(self, prompt: Sequence[int], draw: Draw, *, is_sent: bool) -> Text:
         """A text to be continued."""
-        return self._part.open(prompt, draw)
+        return self._part.open(prompt, draw, is_sent=is_sent)
 
     def connect(self, text: Text) -> Uplink | None:
-        """A session of `text` in the cloud; None without a link."""
-        return Uplink(self._link, text, self._part.fingerprint, self._wire) if self._link else None
+        """A session of `text` in the cloud; None without a link, or if it is not to be sent."""
+        return Uplink(self._link, text, self._part.fingerprint, self._wire) if self._link and text.is_sent else None
 
     async def read(self, text: Text, uplink: Uplink | None) -> Guess:
-        """Layers 1..a over all unread tokens, their states on the way to the cloud; what the first exit says."""
+        """Layers 1..a over all unread tokens, their states on the way to the cloud; what the first exit says.
+
+        Raises StateError for states that cannot cross the link.
+        """
         began, tokens = self._clock(), len(text.unread)
         guess = None if tokens else text.first
         while guess is None:
             guess = await self._reading(text)
+            if text.failure is not None:
+                raise text.failure
             if uplink is not None:
                 uplink.offer()
         if tokens == 1:

@@ -6,7 +6,9 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from cluster.checks import engines
 
@@ -329,3 +331,20 @@ def test_databases(isthmus: Isthmus, tmp_path: Path, ports: str, key: str, url: 
     assert words in found["detail"]
     assert "secret" not in result.stdout
     assert not (tmp_path / ".isthmus").exists()
+
+
+def test_a_split_model(blocked: Any, tmp_path: Path) -> None:
+    split = "models: {m: {engine: split, path: ck, exits: ck/exits.safetensors, exit_layers: [3, 5], cloud: {cpus: 1.5}}}\n"
+    found = blocked(split)
+    assert found["models.m.path"].startswith(f"there is no folder {tmp_path / 'ck'}; put config.json and safetensors there")
+    assert "fit heads with 'python -m deployments.models.split.fit_exits" in found["models.m.exits"]
+    (tmp_path / "ck").mkdir()
+    (tmp_path / "ck" / "config.json").write_text('{"num_hidden_layers": 5}')
+    for name in ("model", "exits"):
+        save_file({"x": np.zeros(3, np.float32)}, tmp_path / "ck" / f"{name}.safetensors")
+    assert blocked(split) == {"models.m.exit_layers": "[3, 5] does not split a model of 5 layers; write layers from 1 to 4."}
+    (tmp_path / "ck" / "config.json").write_text('{"num_hidden_layers": 6}')
+    assert blocked(split) == {}
+    assert blocked(split.replace("1.5", "2.5")) == {
+        "site cloud": "its replicas reserve 2.5 cpus, but it offers 2; raise cpus of the site or lower those of a model."
+    }

@@ -26,6 +26,7 @@ class FakeReplica:
         self.requests: list[GenerateRequest] = []
         self.cancelled = 0
         self.healthy = True
+        self.report = REPORT
 
     async def complete(self, request: GenerateRequest) -> Completion:
         self.requests.append(request)
@@ -33,7 +34,7 @@ class FakeReplica:
             await asyncio.Event().wait()
         if self.fault is not None:
             raise self.fault
-        return Completion(self.text, "stop", replace(REPORT))
+        return Completion(self.text, "stop", replace(self.report))
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         self.requests.append(request)
@@ -44,7 +45,7 @@ class FakeReplica:
             if self.fault is not None and number == self.fault_at:
                 raise self.fault
             yield Delta(word if number == 0 else f" {word}")
-        yield Delta("", "stop", replace(REPORT))
+        yield Delta("", "stop", replace(self.report))
 
     async def check_health(self) -> None:
         if not self.healthy:

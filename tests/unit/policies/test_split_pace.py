@@ -117,3 +117,12 @@ def test_pauses_double_up_to_half_a_minute_and_end_with_an_answer() -> None:
     assert backoff.allows(0.0)
     backoff.failed(0.0)
     assert backoff.until == 0.5
+
+
+def test_names_of_modes() -> None:
+    assert Mode.parse("standalone", 0.7) == Mode(Kind.STANDALONE, 0.7)
+    assert Mode.parse("0.9", 0.7) == Mode(Kind.COLLABORATIVE, 0.9)
+    assert Mode.parse("verified@12", 0.7) == Mode(Kind.VERIFIED, 0.7, 12)
+    for name in ("", "fast", "verified", "verified@", "verified@x", "standalone@1", "0.8@1"):
+        with pytest.raises(ValueError, match="is no way to answer"):
+            Mode.parse(name, 0.7)
