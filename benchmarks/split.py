@@ -4,7 +4,7 @@
 
 The demo's cloud model answers questions about homes it has never seen, with the passages that hold the answer. Each mode
 runs for real, both parts in this process; computing is measured as processor time of one thread. What a link adds comes
-from a calibrated replay (`benchmarks.replay`): this machine is both tiers, so it has no link between them.
+from a calibrated replay (`benchmarks.split_replay`): this machine is both tiers, so it has no link between them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.progress import Progress
 from tokenizers import Tokenizer
 
-from benchmarks import replay, split_page
-from benchmarks.replay import Hosts, Stream
+from benchmarks import split_page, split_replay
+from benchmarks.split_replay import Hosts, Stream
 from benchmarks.split_results import (
     CLOUD_ONLY,
     EQUAL,
@@ -119,7 +119,7 @@ def measure(items: Sequence[Item], progress: Progress) -> Results:
 
     names = (CLOUD_ONLY, *(way.name for way in WAYS))
     layer_s = _layer_s(runs[CLOUD_ONLY, RTTS_MS[0]])
-    hosts = {EQUAL: replay.as_measured, LAYERS: replay.equal_layers(layer_s)}
+    hosts = {EQUAL: split_replay.as_measured, LAYERS: split_replay.equal_layers(layer_s)}
     return Results(
         prompts=len(items),
         prompt_tokens=mean(map(len, prompts)),
@@ -152,7 +152,7 @@ def _mode_row(name: str, given: Sequence[Given], accuracy: float, agreement: flo
     tokens = sum(len(answer.tokens) for answer in given)
     sent = sum(answer.nbytes for answer in given)
     once = sum(2 * shapes.CLOUD.width * (answer.prompt + len(answer.tokens)) for answer in given)
-    computing = [replay.replay(answer.trace, replay.Wire(0, 1000), replay.as_measured) for answer in given]
+    computing = [split_replay.replay(answer.trace, split_replay.Wire(0, 1000), split_replay.as_measured) for answer in given]
     return ModeRow(
         mode=name,
         tokens=tokens / len(given),
@@ -171,8 +171,8 @@ def _rows(name: str, named: str, hosts: Hosts, runs: Runs) -> list[Row]:
     rows = []
     for rtt in RTTS_MS:
         for mbps in MBPS:
-            wire = replay.Wire(rtt / 1000, mbps)
-            times = replay.mean([replay.replay(answer.trace, wire, hosts) for answer in runs[name, rtt]])
+            wire = split_replay.Wire(rtt / 1000, mbps)
+            times = split_replay.mean([split_replay.replay(answer.trace, wire, hosts) for answer in runs[name, rtt]])
             rows.append(Row(name, named, rtt, mbps, times.total, times.edge, times.cloud, times.link))
     return rows
 

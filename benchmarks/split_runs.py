@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM
 
-from benchmarks.recording import NaiveLink, RecordedCloud, RecordedEdge, RecordedLink, Recorder, Whole
-from benchmarks.replay import Question, Trace, nbytes
+from benchmarks.split_recording import NaiveLink, RecordedCloud, RecordedEdge, RecordedLink, Recorder, Whole
+from benchmarks.split_replay import Question, Trace, nbytes
 from deployments.models.split.answer import Answer
 from deployments.models.split.checkpoint import Checkpoint
 from deployments.models.split.codec import Wire

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.replay import (
+from benchmarks.split_replay import (
     Event,
     Pass,
     Question,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
-from benchmarks.replay import Event, Pass, Question, Side, Step, Stream, Trace, Upload
+from benchmarks.split_replay import Event, Pass, Question, Side, Step, Stream, Trace, Upload
 from deployments.models.split.checkpoint import EMBEDDING, Checkpoint
 from deployments.models.split.cloud import CloudPart, Job
 from deployments.models.split.codec import Wire
