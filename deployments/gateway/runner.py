@@ -20,7 +20,15 @@ from deployments.gateway.trial import Opened, Trial
 from deployments.gateway.wire import size_of
 from deployments.messages import Completion, Delta, GenerateRequest, Sampling
 from deployments.prompts import Message
-from policies.errors import DeadlineExceeded, EngineFailed, EngineUnavailable, InfeasibleSlo, Overloaded, ServiceError
+from policies.errors import (
+    ContextTooLong,
+    DeadlineExceeded,
+    EngineFailed,
+    EngineUnavailable,
+    InfeasibleSlo,
+    Overloaded,
+    ServiceError,
+)
 from policies.experience import ANSWER, PREPROCESS
 from policies.space import parameter
 from policies.types import NONE, OnInfeasible, Path
@@ -123,6 +131,9 @@ class Runner:
                     break
                 tried.append(placement.client)
                 return await attempt(_trial(job, path, placement, course, is_last), prepared)
+            except ContextTooLong as too_long:
+                course.failed(path, placement, too_long)
+                break  # the model's other servers read no more; another path's model may
             except TimeoutError:
                 error: Exception = _too_late(job, path)
             except (Overloaded, ServiceError, InfeasibleSlo) as refused:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from cluster.energy import EnergyMeter
 from deployments.models.split.batcher import Batcher
 from deployments.models.split.cloud import CloudPart, Job
+from deployments.models.split.codec import position_bytes, wire_named
 from deployments.models.split.context import Context
 from deployments.models.split.draw import Draw
 from deployments.models.split.errors import FrameError, SplitError
-from deployments.models.split.frames import Frame, Kind, pack_tokens, unpack, unpack_tokens
+from deployments.models.split.frames import Frame, Kind, Question, pack_tokens, unpack
 
 CHUNK = 512
 """Positions of one session in one pass: a long prompt must not hold up the others for its whole length."""
@@ -100,7 +102,11 @@ class Desk:
                 "same checkpoint and the same exits",
             )
         if frame.kind is Kind.ASK:
-            return await self._answer(frame)
+            question = Question.unpack(frame.payload)
+            if question.states:
+                self._context(frame.session, owner).put(_last_states(frame, question.states, self._part.width))
+                self._make_room(frame.session)
+            return await self._answer(frame, question.generated)
         if frame.kind in (Kind.OPEN, Kind.STATES):
             context = self._context(frame.session, owner)
             if frame.kind is Kind.OPEN:
@@ -111,7 +117,7 @@ class Desk:
             return None
         raise FrameError(f"{frame.kind.name} is nothing that an edge says")
 
-    async def _answer(self, ask: Frame) -> Frame:
+    async def _answer(self, ask: Frame, generated: Sequence[int]) -> Frame:
         context = self._contexts.get(ask.session)
         if context is None or context.draw is None:
             return Frame(Kind.MISSING, ask.model, ask.session, ask.epoch, afresh=True)
@@ -137,20 +143,20 @@ class Desk:
             began = self._clock()
             span = self._meter.span() if self._meter else None
             try:
-                told = await self._compute(context, context.draw, end, ask)
+                told = await self._compute(context, end, Job(context, context.draw, 0, ask.count, generated))
             finally:
                 joules = span.end() if span else 0.0
             self._make_room(ask.session)
             return self._tokens(ask, told, self._clock() - began, joules)
 
-    async def _compute(self, context: Context, draw: Draw, end: int, ask: Frame) -> list[int]:
+    async def _compute(self, context: Context, end: int, job: Job) -> list[int]:
         positions = end - context.cache.length
         self.positions += positions
-        while positions > max(CHUNK, ask.count):
-            step = min(CHUNK, positions - ask.count)
-            await self._batcher(Job(context, draw, step))
+        while positions > max(CHUNK, job.asked):
+            step = min(CHUNK, positions - job.asked)
+            await self._batcher(replace(job, positions=step, asked=0))
             positions -= step
-        return await self._batcher(Job(context, draw, positions, ask.count, unpack_tokens(ask.payload)))
+        return await self._batcher(replace(job, positions=positions))
 
     def _context(self, session: int, owner: Hashable) -> Context:
         context = self._contexts.get(session)
@@ -181,3 +187,12 @@ class Desk:
 
     def _refusal(self, frame: Frame, why: str) -> Frame:
         return Frame(Kind.REFUSED, self._part.fingerprint, frame.session, payload=why.encode())
+
+
+def _last_states(ask: Frame, states: bytes, width: int) -> Frame:
+    """The STATES frame that an ASK frame has in it."""
+    count = len(states) // position_bytes(wire_named(ask.wire), width)
+    first = ask.first + ask.count - count
+    if first < 0:
+        raise FrameError(f"{count} positions end before position {ask.first + ask.count} of a text")
+    return replace(ask, kind=Kind.STATES, first=first, count=count, payload=states)

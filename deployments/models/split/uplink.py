@@ -6,12 +6,13 @@ import asyncio
 import secrets
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from deployments.models.split.codec import Wire
 from deployments.models.split.desk import WORK
 from deployments.models.split.edge import Text
 from deployments.models.split.errors import CloudRefused, FrameError, LinkError
-from deployments.models.split.frames import Frame, Kind, pack_tokens, unpack, unpack_tokens
+from deployments.models.split.frames import Frame, Kind, Question, unpack, unpack_tokens
 from deployments.models.split.link import Link
 
 FLUSH_BYTES = 2048
@@ -68,7 +69,7 @@ class Uplink:
         """New states are there; send them if they are worth a frame."""
         waiting = self._text.states[self._sent :]
         if sum(map(len, waiting)) >= FLUSH_BYTES:
-            self._upload(self._news())
+            self._upload(self._opening() + self._states())
 
     def take_back(self, length: int) -> None:
         """The text was cut to `length` because an answer of the cloud said so."""
@@ -102,9 +103,10 @@ class Uplink:
             self._upload(self._frame(Kind.CLOSE).pack())
 
     async def _exchange(self, first: int, count: int) -> Frame:
-        generated = self._text.tokens[self._text.prompt_length : first + count] if self._text.draw.needs_text else []
-        ask = self._frame(Kind.ASK, first=first, count=count, payload=pack_tokens(generated))
-        message = self._news() + ask.pack()
+        message = self._opening()
+        while len(self._text.states) - self._sent > MOST_PER_FRAME:
+            message += self._states()
+        message += self._question(first, count)
         self.traffic.up += len(message)
         reply = await self._link.ask(message)
         self.traffic.down += len(reply)
@@ -144,31 +146,35 @@ class Uplink:
         if missing.afresh or missing.epoch != self._epoch:
             self._cut = self._sent if self._epoch else None
 
-    def _news(self) -> bytes:
-        """All that the cloud has not been sent yet, as frames."""
-        frames = []
-        if not self._opened:
-            frames.append(self._frame(Kind.OPEN, payload=self._text.draw.pack()))
-            self._opened = True
-        while self._sent < len(self._text.states):
-            states = self._text.states[self._sent : self._sent + MOST_PER_FRAME]
-            frames.append(
-                self._frame(
-                    Kind.STATES,
-                    first=self._sent,
-                    count=len(states),
-                    wire=int(self._wire),
-                    afresh=self._cut is not None,
-                    payload=b"".join(states),
-                )
-            )
-            self._sent += len(states)
-            self._cut = None
-        return b"".join(frame.pack() for frame in frames)
+    def _opening(self) -> bytes:
+        if self._opened:
+            return b""
+        self._opened = True
+        return self._frame(Kind.OPEN, payload=self._text.draw.pack()).pack()
+
+    def _states(self) -> bytes:
+        """The next positions that the cloud has not been sent, in a frame."""
+        first, rows = self._sent, self._text.states[self._sent : self._sent + MOST_PER_FRAME]
+        fields = self._next(len(rows))
+        return self._frame(Kind.STATES, first=first, count=len(rows), payload=b"".join(rows), **fields).pack()
+
+    def _question(self, first: int, count: int) -> bytes:
+        """With the states up to the last position that it is about: a second frame would cost more than it says."""
+        generated = self._text.tokens[self._text.prompt_length : first + count] if self._text.draw.needs_text else []
+        rows = self._text.states[self._sent : first + count]
+        payload = Question(generated, b"".join(rows)).pack()
+        return self._frame(Kind.ASK, first=first, count=count, payload=payload, **self._next(len(rows))).pack()
+
+    def _next(self, count: int) -> dict[str, Any]:
+        """How the next `count` positions are marked, which are sent with that."""
+        fields = {"wire": int(self._wire), "afresh": self._cut is not None} if count else {}
+        self._sent += count
+        self._cut = None if count else self._cut
+        return fields
 
     def _upload(self, message: bytes) -> None:
         self.traffic.up += len(message)
         self._link.upload(message)
 
-    def _frame(self, kind: Kind, **fields: object) -> Frame:
-        return Frame(kind, self._model, self._session, self._epoch, **fields)  # type: ignore[arg-type]
+    def _frame(self, kind: Kind, **fields: Any) -> Frame:
+        return Frame(kind, self._model, self._session, self._epoch, **fields)

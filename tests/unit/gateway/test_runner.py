@@ -82,11 +82,15 @@ async def test_a_pinned_path_may_move_to_another_site_of_its_model() -> None:
     assert (answer.text, answer.site) == ("b", "cloud-2")
 
 
-async def test_the_caller_s_own_mistake_is_not_tried_elsewhere() -> None:
-    small = FakeReplica()
+async def test_what_is_too_long_for_one_model_is_put_to_another_that_may_read_more() -> None:
+    answer = await pair(FakeReplica(fault=ContextTooLong("large", 9, 9, 9)), FakeReplica("read")).complete(job())
+    assert (answer.text, answer.site) == ("read", "home")
+    assert "ContextTooLong" in answer.reason
+
+
+async def test_what_is_too_long_for_every_model_is_the_caller_s_mistake() -> None:
     with pytest.raises(ContextTooLong):
-        await pair(FakeReplica(fault=ContextTooLong("large", 9, 9, 9)), small).complete(job())
-    assert small.requests == []
+        await pair(*(FakeReplica(fault=ContextTooLong(name, 9, 9, 9)) for name in ("large", "small"))).complete(job())
 
 
 async def test_overload_is_told_although_the_fallback_failed_otherwise() -> None:

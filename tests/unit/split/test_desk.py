@@ -15,7 +15,7 @@ from deployments.models.split.desk import Desk
 from deployments.models.split.draw import Draw
 from deployments.models.split.edge import Text
 from deployments.models.split.errors import CloudRefused, FrameError
-from deployments.models.split.frames import Frame, Kind, pack_tokens, unpack, unpack_tokens
+from deployments.models.split.frames import Frame, Kind, Question, pack_tokens, unpack, unpack_tokens
 from deployments.models.split.uplink import Uplink
 from policies.split.mode import Kind as ModeKind
 from policies.split.mode import Mode
@@ -51,7 +51,7 @@ def opened(town: Town, session: int = 1) -> Frame:
 
 
 def ask(town: Town, first: int, count: int = 1, session: int = 1, epoch: int = 0) -> Frame:
-    return Frame(Kind.ASK, town.edge.fingerprint, session, epoch, first, count)
+    return Frame(Kind.ASK, town.edge.fingerprint, session, epoch, first, count, payload=Question([], b"").pack())
 
 
 async def put(desk: Desk, *frames: Frame) -> Frame | None:
@@ -148,6 +148,18 @@ async def test_bytes_that_are_no_states_are_refused() -> None:
             await put(town.desk, Frame(Kind.TOKENS, town.edge.fingerprint, 1, payload=pack_tokens([1])))
         with pytest.raises(FrameError, match="take 40 bytes, not 3"):
             await put(town.desk, replace(opened(town), payload=b"123"))
+
+
+async def test_a_question_brings_the_last_states_with_it() -> None:
+    async with split() as town:
+        text = read(town)
+        some = states(text, town, count=4, payload=b"".join(text.states[:4]))
+        brought = replace(ask(town, 6), wire=int(Wire.FLOAT16), payload=Question([], b"".join(text.states[4:])).pack())
+        told = tokens(await put(town.desk, opened(town), some, brought))
+        assert told == expected(whole("llama"), 1, Wire.FLOAT16, PROMPT, 1)
+        too_many = replace(ask(town, 0), wire=int(Wire.FLOAT16), payload=Question([], b"".join(text.states[4:])).pack())
+        with pytest.raises(FrameError, match="3 positions end before position 1"):
+            await put(town.desk, too_many)
 
 
 async def test_a_harmed_message_changes_nothing() -> None:
