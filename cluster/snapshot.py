@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from policies.runtime import Forecaster
 from policies.select import Preference, Selector
 from policies.signals import Signals
 from policies.steps import Spent, Step, Steps
-from policies.types import Decision, Path, Slo
+from policies.types import Decision, Path, Profile, Slo
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -39,7 +40,10 @@ class Snapshot:
     `calls` of shape (models, paths) counts how often a path asks each of `models`.
     """
 
+    fingerprint: str
+    """Of the profile: what is learnt about its paths says nothing about those of another."""
     paths: tuple[Path, ...]
+    names: tuple[str, ...]
     places: Mapping[Path, int]
     on_edge: BoolArray
     models: tuple[str, ...]
@@ -88,12 +92,23 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
         adaptive = fit_adaptive(shown, fixed, preference)
     paths = (*fixed, *(replace(fixed[each.first], then=fixed[each.then]) for each in adaptive))
     on_edge = np.array([config.stays_on_edge(path) for path in paths])
-    models = tuple(config.models)
+    models = config.options
     calls = _calls(models, [config.models_of(path) for path in paths])
     places = {path: place for place, path in enumerate(paths)}
-    number = len(table.profile.queries)
-    forecaster, selector, steps = Forecaster(predictor), Selector(paths, on_edge), Steps(adaptive, preference)
-    return Snapshot(paths, places, on_edge, models, calls, number, forecaster, selector, steps, preference)
+    return Snapshot(
+        fingerprint=_fingerprint(table.profile),
+        paths=paths,
+        names=tuple(path.name for path in paths),
+        places=places,
+        on_edge=on_edge,
+        models=models,
+        calls=calls,
+        queries=len(table.profile.queries),
+        forecaster=Forecaster(predictor),
+        selector=Selector(paths, on_edge),
+        steps=Steps(adaptive, preference),
+        preference=preference,
+    )
 
 
 def _preference(predictor: Predictor) -> Preference:
@@ -116,3 +131,10 @@ def _narrowed(snapshot: Snapshot, places: tuple[int, ...]) -> Selector:
 
 def _calls(models: Sequence[str], asked: Sequence[tuple[str, ...]]) -> FloatArray:
     return np.array([[float(names.count(model)) for names in asked] for model in models])
+
+
+def _fingerprint(profile: Profile) -> str:
+    digest = sha256("\0".join((*profile.queries, *profile.paths)).encode("utf-8", "replace"))
+    for cells in (profile.accuracy, profile.latency_s, profile.cost_usd, profile.energy_j):
+        digest.update(np.ascontiguousarray(cells).tobytes())
+    return digest.hexdigest()[:16]

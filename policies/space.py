@@ -36,7 +36,12 @@ def option(choice: str) -> str:
     return choice.partition("@")[0]
 
 
+def parameter(choice: str) -> str:
+    """What follows the name: `5` of `hybrid@5`, `verified@4` of `home@verified@4`; empty if nothing does."""
+    return choice.partition("@")[2]
+
+
 def passages(retrieve: str) -> int | None:
     """How many passages an option such as `bm25@5` finds; None if it does not say."""
-    parameter = retrieve.partition("@")[2]
-    return int(parameter) if parameter.isdecimal() else None
+    count = parameter(retrieve)
+    return int(count) if count.isdecimal() else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from pathlib import Path as FilePath
 
 from cluster.checks.finding import Finding, blocked
 from cluster.checks.models import names_a_folder
@@ -25,5 +25,5 @@ def check_encoders(config: Config) -> Iterator[Finding]:
 
 
 def _folder(key: str, name: str) -> Iterator[Finding]:
-    if names_a_folder(name) and not FilePath(name).is_dir():
+    if names_a_folder(name) and not os.path.isdir(name):
         yield blocked(key, f"there is no folder {name}; put the model there, or give a hub name.")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 
 import psutil
 
 from cluster.checks.finding import Finding, blocked, ok, warning
-from cluster.config import Config
+from cluster.config import Config, SplitModel
 
 RAY_FROM, RAY_BEFORE = (2, 60), (2, 62)
 RAY_GIB = 1.6
@@ -21,10 +19,9 @@ NODE_GIB = 0.4
 
 
 def check_machine(config: Config) -> Iterator[Finding]:
-    """Python, Ray, the engines' packages and memory."""
+    """Python, Ray and memory."""
     yield _python()
     yield _ray()
-    yield from _engines(config)
     if not config.cluster.address:
         yield _memory(config)
 
@@ -45,35 +42,26 @@ def _ray() -> Finding:
     return ok("Ray", found)
 
 
-def _engines(config: Config) -> Iterator[Finding]:
-    engines = {model.engine for model in config.models.values()}
-    if "llama_cpp" in engines:
-        if find_spec("llama_cpp"):
-            yield ok("llama.cpp", f"llama-cpp-python {version('llama-cpp-python')}")
-        else:
-            tools = [tool for tool in ("c++", "cmake") if shutil.which(tool) is None]
-            first = f"install {' and '.join(tools)} (Debian, Ubuntu: apt-get install g++ cmake), then " if tools else ""
-            yield blocked("llama.cpp", f"llama_cpp cannot be imported; {first}run 'pip install llama-cpp-python'.")
-    if "vllm" in engines:
-        if find_spec("vllm"):
-            yield ok("vLLM", "installed")
-        else:
-            yield blocked(
-                "vLLM", "vllm cannot be imported; run 'pip install \"isthmus[vllm]\"' on a GPU machine, 'make setup' on others."
-            )
-
-
 def _memory(config: Config) -> Finding:
     free_gib = psutil.virtual_memory().available / 2**30
     ray_gib = RAY_GIB + NODE_GIB * max(0, len(config.cluster.sites) - 2)
-    caches_gib = sum(model.kv_cache_gib * model.most_replicas for model in config.models.values() if model.engine == "vllm")
-    need_gib = ray_gib + caches_gib
+    caches_gib = sum(
+        model.kv_cache_gib * model.most_replicas for model in config.models.values() if model.engine == "vllm" and not model.gpus
+    )
+    contexts_gib = sum(
+        model.cloud.memory_gib for model in config.models.values() if isinstance(model, SplitModel) and not model.cloud.gpus
+    )
+    need_gib = ray_gib + caches_gib + contexts_gib
+    takers = (
+        f"Ray on {len(config.cluster.sites)} sites"
+        + (" and the caches of vLLM" if caches_gib else "")
+        + (" and the sessions of split models" if contexts_gib else "")
+    )
     if free_gib < need_gib:
+        lower = " or lower kv_cache_gib" if caches_gib else ""
         return warning(
             "memory",
-            f"{free_gib:.1f} GiB are free, but Ray on {len(config.cluster.sites)} sites and the caches of vLLM take about "
-            f"{need_gib:.1f} GiB beside the models' weights; close other programs or lower kv_cache_gib.",
+            f"{free_gib:.1f} GiB are free, but {takers} take about {need_gib:.1f} GiB beside the models' weights; "
+            f"close other programs{lower}.",
         )
-    return ok(
-        "memory", f"{free_gib:.1f} GiB are free; Ray and the caches of vLLM take about {need_gib:.1f} GiB beside the weights"
-    )
+    return ok("memory", f"{free_gib:.1f} GiB are free; {takers} take about {need_gib:.1f} GiB beside the models' weights")

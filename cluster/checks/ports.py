@@ -28,12 +28,17 @@ def check_ports(config: Config, file: FilePath) -> Iterator[Finding]:
         yield ok("ports", f"the cluster of this configuration is running (process {running.pid})")
         return
     cluster, gateway = config.cluster, config.gateway
+    taken: dict[int, str] = {}
     for key, host, port in (
         ("gateway.port", gateway.host, gateway.port),
         ("cluster.port", "127.0.0.1", cluster.port),
         ("cluster.dashboard_port", "127.0.0.1", cluster.dashboard_port),
     ):
-        yield _port(key, host, port)
+        if port in taken:
+            yield blocked(key, f"port {port} is {taken[port]} already; choose another {key}.")
+        else:
+            taken[port] = key
+            yield _port(key, host, port)
 
 
 def _joinable(address: str) -> Finding:
@@ -43,7 +48,7 @@ def _joinable(address: str) -> Finding:
         return blocked("cluster.address", f"{address!r} is not HOST:PORT; give the address of the Ray head, like 10.0.0.7:6379.")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for what cannot be the name of a host
         return blocked("cluster.address", f"nobody answers at {address} ({error}); start that Ray cluster, or leave the key out.")
     return ok("cluster.address", f"{address} answers")
 

@@ -11,22 +11,16 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cluster.cli import check, down, evaluate, index, init, k8s, profile, report, route, simulate, status, up
-from policies.errors import ConfigurationError, IsthmusError
+from cluster.cli import bench, check, down, evaluate, index, init, k8s, profile, report, route, simulate, status, up
+from cluster.cli.options import one_sentence
 
 
 class OneSentence(TyperGroup):
-    """Shows what Isthmus refuses as a sentence on the standard error, never as a trace."""
+    """Shows what any command refuses as a sentence."""
 
+    @one_sentence()
     def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except IsthmusError as error:
-            for line in (*str(error).splitlines(), *getattr(error, "__notes__", ())):
-                typer.echo(line, err=True)
-            raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+        return super().invoke(ctx)
 
 
 app = typer.Typer(
@@ -47,6 +41,7 @@ app.command("report")(report.report)
 app.command("evaluate")(evaluate.evaluate)
 app.command("route")(route.route)
 app.command("simulate")(simulate.simulate)
+app.command("bench", context_settings={"allow_interspersed_args": False})(bench.bench)  # what follows NAME is the benchmark's
 app.add_typer(k8s.app, name="k8s")
 
 

@@ -24,7 +24,10 @@ def index(
     config: Configuration = None,
     as_json: Json = False,
 ) -> None:
-    """Read txt, md, html, jsonl and pdf files and index them. Only what changed since the last time is read again."""
+    """Read txt, md, html, jsonl and pdf files and index them. Only what changed since the last time is read again.
+
+    A running gateway keeps the index that it has until it is started again.
+    """
     documents, encoder = _what(folder, out, config)
     report = build(documents, encoder)
     if as_json:

@@ -9,13 +9,15 @@ from cluster.cli.options import Configuration, Json, print_json
 
 if TYPE_CHECKING:
     from cluster.nodes.inventory import Inventory
+    from cluster.nodes.learned import LearnedStatus
 
 
 def status(config: Configuration = None, as_json: Json = False) -> None:
-    """Show sites, deployments and replicas of the running cluster. Exit code 1 when none runs."""
+    """Show sites, deployments, replicas and what was learnt on the running cluster. Exit code 1 when none runs."""
     from cluster.config.load import locate
     from cluster.nodes import state
     from cluster.nodes.inventory import inventory
+    from cluster.nodes.learned import learned_status
     from cluster.nodes.variables import token_file
     from policies.errors import IsthmusError
 
@@ -24,13 +26,17 @@ def status(config: Configuration = None, as_json: Json = False) -> None:
     if running is None:
         raise IsthmusError(f"No cluster runs for {file}; 'isthmus up' starts one.")
     found = inventory(running.dashboard, token_file(file.parent / ".isthmus"))
+    learned = learned_status(running.url)
     if as_json:
-        print_json({"url": running.url, "phase": running.phase, "pid": running.pid, **asdict(found)})
+        orchestrator = asdict(learned) if learned else None
+        print_json(
+            {"url": running.url, "phase": running.phase, "pid": running.pid, **asdict(found), "orchestrator": orchestrator}
+        )
     else:
-        _print(running.url, found)
+        _print(running.url, found, learned)
 
 
-def _print(url: str, found: Inventory) -> None:
+def _print(url: str, found: Inventory, learned: LearnedStatus | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -42,7 +48,12 @@ def _print(url: str, found: Inventory) -> None:
         sites.add_row(name, s.tier, "alive" if s.alive else "dead", f"{s.cpus:g}", f"{s.gpus:g}", s.address)
     deployments = Table("deployment", "state", "replicas", "where", "message")
     for d in found.deployments:
-        message = d.message.splitlines()[0] if d.message else f"{d.scaled.at}: {d.scaled.reason}" if d.scaled else ""
+        message = d.message.splitlines()[0] if d.message else ""
         deployments.add_row(d.deployment, d.status, f"{d.replicas} of {d.target}", ", ".join(d.sites), message)
     console.print(sites)
     console.print(deployments)
+    if learned is not None:
+        console.print(learned.sentence, highlight=False)
+    for d in found.deployments:
+        if d.scaled:
+            console.print(f"{d.deployment}  {d.scaled.at}  {d.scaled.reason}", soft_wrap=True, highlight=False, markup=False)

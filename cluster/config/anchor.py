@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path as FilePath
 
-from cluster.config.models import LlamaCppModel, ModelConfig, VllmModel
+from cluster.config.models import LlamaCppModel, ModelConfig, SplitModel, VllmModel
 from cluster.config.root import Config
-from cluster.config.serving import Log
 
 _SQLITE = "sqlite:///"
 
@@ -35,7 +34,8 @@ def anchored(config: Config, folder: FilePath) -> Config:
         "stages": stages,
         "models": models,
         "profile": profile,
-        "log": _log(config.log, folder),
+        "log": None if config.log is None else config.log.model_copy(update={"url": _url(config.log.url, "log.db", folder)}),
+        "learning": config.learning.model_copy(update={"url": _url(config.learning.url, "learned.db", folder)}),
     }
     return config.model_copy(update=update)
 
@@ -45,25 +45,27 @@ def _model(model: ModelConfig, folder: FilePath) -> ModelConfig:
         return model.model_copy(update={"path": _absolute(model.path, folder)})
     if isinstance(model, VllmModel):
         return model.model_copy(update={"path": _folder_or_name(model.path, folder)})
+    if isinstance(model, SplitModel):
+        exits = _absolute(model.exits, folder) if model.exits else None
+        return model.model_copy(update={"path": _absolute(model.path, folder), "exits": exits})
     return model
 
 
-def _log(log: Log | None, folder: FilePath) -> Log | None:
+def _url(url: str | None, default: str, folder: FilePath) -> str:
     """A SQLite file is a path like others; three slashes begin a relative one, four an absolute one."""
-    if log is None:
-        return None
-    scheme, _, file = (log.url or f"{_SQLITE}.isthmus/log.db").partition(":///")
+    given = url or f"{_SQLITE}.isthmus/{default}"
+    scheme, _, file = given.partition(":///")
     if scheme.partition("+")[0] != "sqlite" or not file or file == ":memory:":
-        return log
-    return log.model_copy(update={"url": f"{scheme}:///{_absolute(FilePath(file), folder)}"})
+        return given
+    return f"{scheme}:///{_absolute(FilePath(file), folder)}"
 
 
 def _absolute(path: FilePath, folder: FilePath) -> FilePath:
-    return FilePath(os.path.abspath(folder / path.expanduser()))
+    return FilePath(os.path.abspath(folder / os.path.expanduser(path)))
 
 
 def _folder_or_name(name: str, folder: FilePath) -> str:
     """A hub name looks like a path: it is one if it begins like one, exists, or would stand in a folder that exists here."""
     path = _absolute(FilePath(name), folder)
-    is_path = name.startswith((".", "/", "~")) or path.is_dir() or (path.parent != folder and path.parent.is_dir())
+    is_path = name.startswith((".", "/", "~")) or os.path.isdir(path) or (path.parent != folder and os.path.isdir(path.parent))
     return str(path) if is_path else name

@@ -27,10 +27,10 @@ def locate(path: FilePath | None = None) -> FilePath:
     Raises ConfigurationError when there is no such file.
     """
     named = path or os.environ.get("ISTHMUS_CONFIG") or "isthmus.yaml"
-    file = FilePath(named).expanduser().absolute()
-    if file.is_dir():
+    file = FilePath(os.path.expanduser(named)).absolute()
+    if os.path.isdir(file):
         file = file / "isthmus.yaml"
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise ConfigurationError(
             f"There is no configuration at {file}; write one with 'isthmus init DIR' or name it with --config."
         )

@@ -11,7 +11,7 @@ from cluster.config.names import PREPROCESS, REFINE, RETRIEVE, Preprocess, Refin
 class Gateway(Section):
     """The HTTP door."""
 
-    host: str = Field("127.0.0.1", description="Interface to listen on.")
+    host: str = Field("127.0.0.1", min_length=1, description="Interface to listen on.")
     port: int = Field(8000, ge=1, le=65535, description="Port of the OpenAI-compatible endpoint.")
     replicas: int = Field(1, ge=1, description="Gateway processes.")
     cpus: float = Field(0.5, ge=0, description="Processors that one gateway reserves.")
@@ -51,4 +51,12 @@ class Log(Section):
 
     url: str | None = Field(
         None, description="Database as SQLAlchemy writes it: SQLite in .isthmus/log.db when not given, or PostgreSQL."
+    )
+
+
+class Learning(Section):
+    """Where what is learnt from outcomes and feedback is kept."""
+
+    url: str | None = Field(
+        None, description="Database as SQLAlchemy writes it: SQLite in .isthmus/learned.db when not given, or PostgreSQL."
     )

@@ -12,7 +12,7 @@ from cluster.config import Config
 from cluster.emulator.journal import Record
 from cluster.emulator.questions import Question
 from cluster.profile import PathRow, Table
-from policies.types import NONE, Path, Profile
+from policies.types import Path, Profile
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -65,6 +65,6 @@ def cost(records: Sequence[Record], of_cells: int) -> Cost:
 
 
 def _row(config: Config, path: Path) -> PathRow:
-    models = {path.generate} if path.preprocess == NONE else {path.generate, config.preprocess_model}
-    stays = all(config.models[name].tier == "edge" for name in models)
-    return PathRow(path.name, "edge" if stays else "cloud", path.preprocess, path.retrieve, path.refine, path.generate)
+    return PathRow(
+        path.name, "edge" if config.stays_on_edge(path) else "cloud", path.preprocess, path.retrieve, path.refine, path.generate
+    )

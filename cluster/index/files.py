@@ -30,7 +30,7 @@ def find(folder: Path, index: Path) -> list[Path]:
 
     Raises ConfigurationError if the folder is missing or holds no document.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ConfigurationError(
             f"The documents folder {folder} does not exist; create it or correct documents.folder, then run `isthmus index`."
         )

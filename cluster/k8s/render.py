@@ -11,6 +11,7 @@ from cluster.config import Config, RemoteModel
 from cluster.config.load import read
 from cluster.config.sites import Site
 from cluster.nodes.application import IMPORT_PATH, NAME
+from policies.errors import ConfigurationError
 
 RAY_VERSION = "2.60.0"
 FOLDER = "/etc/isthmus"
@@ -32,10 +33,13 @@ def render(config: Config, file: FilePath, image: str) -> str:
 
 
 def write(config: Config, file: FilePath, image: str, folder: FilePath) -> FilePath:
-    """Render the configuration in `file` into `folder`/rayservice.yaml."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Render the configuration in `file` into `folder`/rayservice.yaml. Raises ConfigurationError if it cannot be written."""
     manifest = folder / "rayservice.yaml"
-    manifest.write_text(render(config, file, image), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest.write_text(render(config, file, image), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{manifest} cannot be written ({error.strerror}); name another folder as --out.") from None
     return manifest
 
 

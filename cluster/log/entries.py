@@ -44,4 +44,12 @@ class Feedback:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What feedback on an answer is about: its path, and the accuracy that was predicted, if it was."""
+
+    path: str
+    predicted_accuracy: float | None
+
+
 Entry = Decided | Feedback

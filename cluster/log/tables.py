@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy import Boolean, Column, Engine, Float, Index, Integer, MetaData, Table, Text
 
-from sqlalchemy import Boolean, Column, Engine, Float, Index, Integer, MetaData, Table, Text, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
-
-from policies.errors import ConfigurationError
+from cluster import database
 
 _NUMBERS = (
     "latency_s",
@@ -49,28 +46,5 @@ FEEDBACK = Table(
 
 
 def open_engine(url: str) -> Engine:
-    """Nothing is connected yet. Raises ConfigurationError for what is no URL, or one whose driver is not installed."""
-    try:
-        engine = create_engine(make_url(url), pool_pre_ping=True)
-    except ArgumentError:
-        raise ConfigurationError(
-            "log.url is not a database URL; write it like sqlite:///log.db or postgresql+psycopg://user@host/database."
-        ) from None
-    except ImportError as error:
-        raise ConfigurationError(f"log.url needs the driver {error.name}, which is not installed; install it with pip.") from None
-    if engine.dialect.name not in ("sqlite", "postgresql"):
-        raise ConfigurationError(f"log.url is for {engine.dialect.name}; the log can be kept in SQLite or PostgreSQL.")
-    if is_local(url):
-        event.listen(engine, "connect", _many_readers)
-    return engine
-
-
-def is_local(url: str) -> bool:
-    """Whether the log is a file on this machine."""
-    return make_url(url).get_backend_name() == "sqlite"
-
-
-def _many_readers(connection: Any, _: object) -> None:
-    """Readers do not wait for the writer, nor the writer for the disk at every commit."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
+    """The log's database; see `cluster.database`."""
+    return database.open_engine(url, "log.url")

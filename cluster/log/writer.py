@@ -6,16 +6,16 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path as FilePath
 from threading import Event, Thread
 from typing import Any
 
-from sqlalchemy import Insert, Table, make_url, select
+from sqlalchemy import Insert, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from cluster.log.entries import Decided, Entry, Feedback
-from cluster.log.tables import DECISIONS, FEEDBACK, METADATA, is_local, open_engine
+from cluster.database import is_local, make_folder
+from cluster.log.entries import Answered, Decided, Entry, Feedback
+from cluster.log.tables import DECISIONS, FEEDBACK, METADATA, open_engine
 
 logger = logging.getLogger("ray.serve")
 
@@ -54,14 +54,17 @@ class DecisionLog:
             return
         self._queue.append(entry)
 
-    def knows(self, decision_id: str) -> bool:
-        """Whether an answered decision of this id has been written, by whatever gateway. Asks the database."""
-        wanted = select(DECISIONS.c.path).where(DECISIONS.c.decision_id == decision_id, DECISIONS.c.error.is_(None))
+    def answer(self, decision_id: str) -> Answered | None:
+        """The answered decision of this id, by whatever gateway; None if none has been written. Asks the database."""
+        wanted = select(DECISIONS.c.path, DECISIONS.c.predicted_accuracy).where(
+            DECISIONS.c.decision_id == decision_id, DECISIONS.c.error.is_(None)
+        )
         try:
             with self._engine.connect() as connection:
-                return connection.execute(wanted).first() is not None
+                row = connection.execute(wanted).first()
         except SQLAlchemyError:
-            return False
+            return None
+        return Answered(row.path, row.predicted_accuracy) if row else None
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Write what is still in the queue, and stop."""
@@ -110,8 +113,7 @@ class DecisionLog:
 
     def _make_tables(self) -> None:
         if not self._there:
-            if self._local:
-                FilePath(make_url(self._url).database or "").parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._url)
             METADATA.create_all(self._engine)
             self._there = True
 

@@ -20,6 +20,7 @@ from cluster.nodes.direct import Pulse
 from cluster.nodes.inventory import retire
 from cluster.nodes.local import LOOPBACK, LocalNodes, remove_leftovers
 from cluster.nodes.variables import application_variables, local_variables, token_file
+from cluster.orchestrator.handle import end as end_orchestrator
 from policies.errors import IsthmusError
 
 Report = Callable[[str, str], None]
@@ -109,8 +110,11 @@ def _joined(
         states.write(folder, states.own("ready", url, dashboard, None))
         yield Running(url, dashboard, Pulse(f"{url}/healthz").alive)
     finally:
-        with _handlers(signal.SIG_IGN), contextlib.suppress(Exception):
-            serve.delete(NAME)
+        with _handlers(signal.SIG_IGN):
+            with contextlib.suppress(Exception):
+                serve.delete(NAME)
+            with contextlib.suppress(Exception):
+                end_orchestrator(NAME, str(config.learning.url))
         _disconnect()
 
 

@@ -13,7 +13,7 @@ from cluster.evaluate import evaluate
 from cluster.profile import Table
 from policies.clusters import cluster
 from policies.complete import Completed, complete, measured_means
-from policies.critical import losses
+from policies.critical import critical, losses
 from policies.errors import ConfigurationError
 from policies.forecast import AXES, Axis
 from policies.frontier import pareto
@@ -50,17 +50,14 @@ class PathMeans:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Queries that are alike. `losses` tells for each stage what forbidding its best option costs in accuracy."""
+    """Queries that are alike. `losses` tells for each stage what forbidding its best option costs in accuracy, `critical` which
+    stages matter for these queries."""
 
     queries: int
     examples: tuple[str, ...]
     frontier: tuple[PathMeans, ...]
     losses: dict[str, float]
-
-    @property
-    def critical(self) -> tuple[str, ...]:
-        """The stages that matter for these queries."""
-        return tuple(stage for stage, loss in self.losses.items() if loss > TAU)
+    critical: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +130,9 @@ def _group(
     nearest = members[np.argsort(-(vectors[members] @ centroid), kind="stable")]
     examples = tuple(dict.fromkeys(table.profile.queries[query] for query in nearest))[:EXAMPLES]
     frontier = tuple(path for path in _means(table, accuracy, counts, costs) if path.on_frontier)
-    return Group(len(members), examples, frontier, _losses(accuracy, [row.options for row in table.paths]))
+    options = [row.options for row in table.paths]
+    matter = tuple(stage for stage, matters in zip(STAGES, critical(accuracy, options, TAU), strict=True) if matters)
+    return Group(len(members), examples, frontier, _losses(accuracy, options), matter)
 
 
 def _known(costs: dict[Axis, FloatArray], axis: Axis, place: int) -> float | None:

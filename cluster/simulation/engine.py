@@ -3,6 +3,9 @@
 A request waits for one of the slots, its prompt is computed (one prompt at a time; decoding pauses meanwhile, as in an
 engine that puts prefill first), then it decodes: with n running, each gains one token every step_s + n step_per_sequence_s.
 All running sequences progress alike, so one counter of tokens and the counts at which each will be done describe them all.
+
+An engine whose slots have a processor each, as llama.cpp's contexts do, reads each prompt in its slot while the others go on; it
+counts as the tokens that would take as long to decode.
 """
 
 from __future__ import annotations
@@ -23,9 +26,11 @@ first to end would let a prompt in before the other."""
 class Engine:
     """Slots, a queue before them, and joules. `slowdown` stretches all times."""
 
-    def __init__(self, env: Environment, profile: Server) -> None:
+    def __init__(self, env: Environment, profile: Server, own_prefill: bool = False) -> None:
+        """With `own_prefill` each slot reads its own prompt while the others decode."""
         self._env = env
         self.profile = profile
+        self._own_prefill = own_prefill
         self.slowdown = 1.0
         self.draining = False
         self._progress = 0.0
@@ -37,8 +42,7 @@ class Engine:
         self._prefill_ends = 0.0
         self._waiting: deque[Job] = deque()
         self._version = 0
-        self._charged_j = 0.0
-        """Joules that a request in a slot since the beginning would have been charged, as in `cluster.energy`."""
+        self._charged_j = 0.0  # to a request in a slot since the beginning, as in `cluster.energy`
         self.busy_j = 0.0
         self.idle_s = self.busy_s = 0.0
         self.size = 0
@@ -51,7 +55,7 @@ class Engine:
 
     def submit(self, job: Job) -> None:
         """Take a request in; `job.started` and `job.done` are called in time."""
-        self._advance()
+        self.advance()
         job.engine = self
         self.size += 1
         if self.in_slots < self.profile.slots:
@@ -64,7 +68,7 @@ class Engine:
         """The client has left: free what the request holds."""
         if job.gone:
             return
-        self._advance()
+        self.advance()
         job.gone = True
         self.size -= 1
         if job.running:
@@ -86,7 +90,7 @@ class Engine:
 
     def stop(self) -> list[Job]:
         """End all work at once and return it, as when the machine fails."""
-        self._advance()
+        self.advance()
         jobs = self.jobs()
         for job in jobs:
             job.gone = True
@@ -98,15 +102,11 @@ class Engine:
 
     def slow_down(self, factor: float) -> None:
         """From now on everything takes `factor` times as long as the profile says."""
-        self._advance()
+        self.advance()
         if self._prefills:
             self._prefill_ends = self._env.now + (self._prefill_ends - self._env.now) * factor / self.slowdown
         self.slowdown = factor
         self._plan()
-
-    def settle(self) -> None:
-        """Bring the joules up to now."""
-        self._advance()
 
     def jobs(self) -> list[Job]:
         """All requests here, running ones first."""
@@ -114,9 +114,9 @@ class Engine:
 
     def foresee(self, extra: Job | None = None) -> dict[int, float]:
         """When each request here, and `extra` if it came now, would be done if nothing came after: {job.order: time}."""
-        self._advance()
+        self.advance()
         now, progress, done = self._env.now, 0.0, {}
-        heap = [(entry[0] - self._progress, entry[1]) for entry in self._heap if not entry[2].gone]
+        heap = [(entry[2].target - self._progress, entry[1]) for entry in self._heap if not entry[2].gone]
         heapify(heap)
         pending = deque([*self._prefills, *self._waiting, *([extra] if extra else [])])
         if self._prefills:  # the first prompt is partly computed
@@ -126,8 +126,11 @@ class Engine:
         while heap or pending:
             while pending and len(heap) < self.profile.slots:
                 job = pending.popleft()
-                now += self._prefill_s(job)
-                heappush(heap, (progress + job.tokens, job.order))
+                if self._own_prefill:
+                    heappush(heap, (progress + self._prompt_as_tokens(job) + job.tokens, job.order))
+                else:
+                    now += self._prefill_s(job)
+                    heappush(heap, (progress + job.tokens, job.order))
             target = heap[0][0]
             now += max(0.0, target - progress) * self._step_s(len(heap))
             progress = max(progress, target)
@@ -148,7 +151,8 @@ class Engine:
     def _prefill_s(self, job: Job) -> float:
         return self.slowdown * job.prompt_tokens / self.profile.prefill_tokens_per_s
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
+        """Bring progress and joules up to now."""
         now = self._env.now
         passed, self._at = now - self._at, now
         sequences = self.in_slots
@@ -162,8 +166,18 @@ class Engine:
         if not self._prefills:
             self._progress += passed / self._step_s(self._running)
 
+    def _prompt_as_tokens(self, job: Job) -> float:
+        profile = self.profile
+        return job.prompt_tokens / profile.prefill_tokens_per_s / (profile.step_s + profile.step_per_sequence_s)
+
     def _enter(self, job: Job) -> None:
         job.entered_j, job.entered_s = self._charged_j, self._env.now
+        if self._own_prefill:
+            read_at = self._progress + self._prompt_as_tokens(job)
+            job.running, job.target = True, read_at + job.tokens
+            heappush(self._heap, (read_at, job.order, job))
+            self._running += 1
+            return
         self._prefills.append(job)
         if len(self._prefills) == 1:
             self._next_prefill()
@@ -196,7 +210,7 @@ class Engine:
     def _wake(self, version: int) -> None:
         if version != self._version:
             return
-        self._advance()
+        self.advance()
         if self._prefills:
             self._prefilled(self._prefills.popleft())
         elif self._heap:
@@ -210,15 +224,19 @@ class Engine:
         heappush(self._heap, (job.target, job.order, job))
         self._running += 1
         self._next_prefill()
-        if job.started:
-            job.started()
+        job.started()
 
     def _finished(self) -> None:
         """End all whose last token has come, and only then let others in."""
-        ended = []
+        ended, read = [], []
         while self._heap and self._heap[0][0] <= self._progress + SAME_TOKEN:
             job = heappop(self._heap)[2]
-            if not job.gone:
+            if job.gone:
+                continue
+            if job.target > self._progress + SAME_TOKEN:  # that was the end of its prompt
+                heappush(self._heap, (job.target, job.order, job))
+                read.append(job)
+            else:
                 ended.append(job)
         for job in ended:
             self._leave(job)
@@ -226,6 +244,7 @@ class Engine:
             self._running -= 1
             self.size -= 1
         self._admit()
+        for job in read:
+            job.started()
         for job in ended:
-            if job.done:
-                job.done()
+            job.done()

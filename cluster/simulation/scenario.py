@@ -20,6 +20,10 @@ class Device(Section):
     slots: int = Field(ge=0, description="Sequences at once (continuous batching).")
     queue: int = Field(0, ge=0, description="Requests that may wait for a slot.")
     prefill_tokens_per_s: float = Field(gt=0, description="Prompt tokens per second.")
+    own_prefill: bool = Field(
+        False,
+        description="Each slot reads its own prompt, as in llama.cpp; otherwise prompts are read one by one and decoding waits.",
+    )
     step_s: float = Field(gt=0, description="Seconds per generated token; n sequences take step_s + n * step_per_sequence_s.")
     step_per_sequence_s: float = Field(0.0, ge=0, description="What each sequence adds to a step.")
     idle_w: float = Field(ge=0, description="Watts without work.")

@@ -16,16 +16,19 @@ from policies.schedule.types import Server
 class SimulatedServer:
     """What stands at a site. A job goes to the replica with the fewest requests, as in Serve."""
 
-    def __init__(self, env: Environment, profile: Server, link: Trace | None, phase_s: float, startup_s: float) -> None:
+    def __init__(
+        self, env: Environment, profile: Server, link: Trace | None, phase_s: float, startup_s: float, own_prefill: bool = False
+    ) -> None:
         """`link` is the bandwidth over time from `phase_s` on, None for a constant one; a replica starts in `startup_s`."""
         self._env = env
         self._profile = profile
+        self._own_prefill = own_prefill
         self._link, self._phase_s = link, phase_s
         self._startup_s = startup_s
         self._free_at = 0.0
         self.link_factor = 1.0
         self.failed = False
-        self.engines = [Engine(env, profile) for _ in range(profile.replicas)]
+        self.engines = [Engine(env, profile, own_prefill) for _ in range(profile.replicas)]
         self._retired: list[Engine] = []
         self.starting = 0
         self._calls_off = 0
@@ -111,7 +114,7 @@ class SimulatedServer:
         """Bring joules and replica-seconds up to now."""
         self._count()
         for engine in self.engines:
-            engine.settle()
+            engine.advance()
         self._retire()
 
     def joules(self) -> float:
@@ -128,12 +131,12 @@ class SimulatedServer:
             self._calls_off -= 1
             return
         self.starting -= 1
-        self.engines.append(Engine(self._env, self._profile))
+        self.engines.append(Engine(self._env, self._profile, self._own_prefill))
         changed()
 
     def _retire(self) -> None:
         for engine in [engine for engine in self.engines if engine.draining and not engine.size]:
-            engine.settle()
+            engine.advance()
             self.engines.remove(engine)
             self._retired.append(engine)
 

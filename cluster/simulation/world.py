@@ -14,6 +14,8 @@ from cluster.trace import Trace, read_trace
 from policies.errors import ConfigurationError
 from policies.schedule.types import Floats, Server
 
+TRACE_KEY = "sites.link.trace"
+
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
@@ -22,11 +24,13 @@ class Blueprint:
     profiles: tuple[Server, ...]
     traces: tuple[tuple[Trace, ...], ...]
     """For each server the traces that its link may follow; none for a constant bandwidth."""
+    own_prefill: tuple[bool, ...]
+    """For each server whether its slots read prompts beside each other."""
 
     @classmethod
     def of(cls, scenario: Scenario) -> Blueprint:
         """Read the traces. Raises ConfigurationError when one is missing or none."""
-        profiles, traces = [], []
+        profiles, traces, own_prefill = [], [], []
         read: dict[FilePath, tuple[Trace, ...]] = {}
         for site in scenario.sites:
             folder = site.link.trace
@@ -37,16 +41,17 @@ class Blueprint:
             for name in names_of(site):
                 profiles.append(_profile(scenario, site, name, bits_per_s))
                 traces.append(scaled)
-        return cls(tuple(profiles), tuple(traces))
+                own_prefill.append(scenario.devices[site.device].own_prefill)
+        return cls(tuple(profiles), tuple(traces), tuple(own_prefill))
 
     def servers(self, env: Environment, startup_s: float, seed: int) -> list[SimulatedServer]:
         """Fresh servers; which trace a link follows, and from where on, depends on the seed alone."""
         rng = np.random.default_rng([seed, 2])
         servers = []
-        for profile, traces in zip(self.profiles, self.traces, strict=True):
+        for profile, traces, own_prefill in zip(self.profiles, self.traces, self.own_prefill, strict=True):
             link = traces[int(rng.integers(len(traces)))] if traces else None
             phase = float(rng.uniform(0, link.period_s)) if link else 0.0
-            servers.append(SimulatedServer(env, profile, link, phase, startup_s))
+            servers.append(SimulatedServer(env, profile, link, phase, startup_s, own_prefill))
         return servers
 
     def edges(self) -> np.ndarray:
@@ -56,11 +61,13 @@ class Blueprint:
     def capacity_per_s(self, prompt_tokens: Floats, tokens: Floats) -> float:
         """Requests like these per second with every slot of every replica busy, whatever the limits: the nominal capacity."""
         rates = []
-        for p in self.profiles:
+        for p, own_prefill in zip(self.profiles, self.own_prefill, strict=True):
             if p.slots and p.replicas:
                 prefill_s = prompt_tokens.mean() / p.prefill_tokens_per_s
-                decode_s = tokens.mean() * (p.step_s / p.slots + p.step_per_sequence_s)
-                rates.append(p.replicas / (prefill_s + decode_s))
+                full_step_s = p.step_s / p.slots + p.step_per_sequence_s
+                if own_prefill:  # all slots read at once, as much slower as they would decode
+                    prefill_s *= full_step_s / (p.step_s + p.step_per_sequence_s)
+                rates.append(p.replicas / (prefill_s + tokens.mean() * full_step_s))
         return float(sum(rates))
 
 
@@ -73,17 +80,17 @@ def _profile(scenario: Scenario, site: SimulatedSite, name: str, bits_per_s: flo
         near_s=site.link.near_s,
         far_s=site.link.far_s,
         replicas=site.replicas,
-        **device.model_dump(),
+        **device.model_dump(exclude={"own_prefill"}),
     )
 
 
 def _read_traces(path: FilePath) -> tuple[Trace, ...]:
     if not path.is_dir():
-        return (read_trace(path),)
+        return (read_trace(path, TRACE_KEY),)
     files = sorted(file for file in path.iterdir() if file.is_file())
     if not files:
-        raise ConfigurationError(f"link.trace: the folder {path} holds no traces.")
-    return tuple(read_trace(file) for file in files)
+        raise ConfigurationError(f"{TRACE_KEY}: the folder {path} holds no traces.")
+    return tuple(read_trace(file, TRACE_KEY) for file in files)
 
 
 def _scaled(trace: Trace, mbps: float | None) -> Trace:

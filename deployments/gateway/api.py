@@ -25,7 +25,10 @@ from deployments.gateway.chooser import Chooser
 from deployments.gateway.deadline import Deadline
 from deployments.gateway.deciding import Deciding
 from deployments.gateway.decisions import Decisions
+from deployments.gateway.experiences import Experiences
 from deployments.gateway.job import Answer, Job
+from deployments.gateway.keys import Keys
+from deployments.gateway.learning import Learning
 from deployments.gateway.logged import entry
 from deployments.gateway.measure import Measurer
 from deployments.gateway.metrics import Metrics
@@ -56,8 +59,10 @@ class Api:
         metrics: Metrics,
         missing: Callable[[], list[str]],
         log: DecisionLog | None = None,
+        keys: Keys | None = None,
+        learning: Learning | None = None,
     ) -> None:
-        """`missing` names what cannot be reached yet; dialogues are written into `log`."""
+        """`missing` names what cannot be reached yet; dialogues are written into `log`, and `learning` hears what they took."""
         self._config = config
         self._runner = runner
         self._stages = stages
@@ -68,7 +73,9 @@ class Api:
         self._decisions = Decisions()
         self.chooser = Chooser(config, self._catalogue, stages, runner.clients)
         self._stepwise = Stepwise(runner, self.chooser)
-        self.deciding = Deciding(config, self.chooser, self._decisions, log)
+        self._learning = learning
+        self._experiences = Experiences(self.chooser, keys or Keys(()), learning.note if learning else lambda experience: None)
+        self.deciding = Deciding(config, self.chooser, runner.dispatch, self._decisions, log, self._experiences)
         self.profiling = Profiling(config, self._catalogue, Measurer(config, runner, stages))
 
     async def healthz(self, visit: Visit) -> Response:
@@ -76,9 +83,12 @@ class Api:
         return replies.Json({"status": "ok"})
 
     async def readyz(self, visit: Visit) -> Response:
-        """Every model has a server that can be reached; 503 names those that have none."""
+        """Every model has a server that can be reached; 503 names those that have none. No request needs the orchestrator."""
         missing = self._missing()
-        return replies.Json({"status": "waiting" if missing else "ready", "missing": missing}, 503 if missing else 200)
+        told: dict[str, Any] = {"status": "waiting" if missing else "ready", "missing": missing}
+        if self._learning is not None:
+            told["orchestrator"] = self._learning.status()
+        return replies.Json(told, 503 if missing else 200)
 
     async def models(self, visit: Visit) -> Response:
         """Every name that `model` may have."""
@@ -193,6 +203,7 @@ class Api:
         visit.path, visit.site = answer.path.name, answer.site
         self._decisions.keep(job.decision_id, record, job.candidates)
         self._record(job, answer)
+        self._experiences.answered(job, answer)
         if job.choice is not None:
             self.chooser.answered(job.choice, answer.text, answer.path)
         self._metrics.answer(answer.path.name, answer.site, answer.usage, answer.latency_s, answer.ttft_s)

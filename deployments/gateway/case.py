@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cluster.snapshot import Snapshot
 from deployments.gateway.situation import Situation
+from policies.corrections import Corrections
 from policies.errors import InfeasibleSlo
 from policies.forecast import Forecast
 from policies.signals import Signals
@@ -31,10 +32,14 @@ class Case:
     """Of the question, of length 1."""
     slo: Slo
     situation: Situation
+    corrections: Corrections | None = None
+    """What outcomes had taught when the case was made."""
 
     def forecast(self) -> Forecast:
         """What to expect of every path from now on: what the snapshot tells of an idle system, later by what it meets now."""
         forecast = self.snapshot.forecast(self.question, self.vector)
+        if self.corrections is not None:
+            forecast = self.corrections.apply(forecast)
         late_s = self._late_s()
         return replace(
             forecast,
@@ -81,6 +86,13 @@ class Case:
         """What is expected of `path`; None if it was not profiled."""
         place = self.snapshot.places.get(path)
         return None if place is None else (forecast or self.forecast()).of(place, path)
+
+    def by_profile(self, path: Path, predicted: Prediction) -> Prediction:
+        """What the profile alone predicts for an idle system, given what this case predicts."""
+        place, late_s = self.snapshot.places[path], self._late_s()
+        late = late_s if isinstance(late_s, float) else float(late_s[place])
+        alone = replace(predicted, latency_s=predicted.latency_s - late, latency_p90_s=predicted.latency_p90_s - late)
+        return alone if self.corrections is None else self.corrections.remove(place, alone)
 
     def candidates(self, decided: Path, fallbacks: tuple[Path, ...]) -> list[dict[str, Any]]:
         """Every profiled path with what is expected of it and why it was taken or not: the best first, those dropped last."""

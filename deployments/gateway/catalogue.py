@@ -16,7 +16,7 @@ class Catalogue:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._models = {name: Path(NONE, NONE, NONE, name) for name in config.models}
+        self._models = {name: Path(NONE, NONE, NONE, name) for name in config.options}
         self._paths = {path.name: path for path in config.paths} | self._models
         self._adaptive: Mapping[str, Path] = {}
         fallback = config.fallback

@@ -18,8 +18,11 @@ from deployments.gateway.dialogues import Dialogues, Thread, asked
 from deployments.gateway.situation import Situation
 from deployments.gateway.stages import LightStages
 from deployments.prompts import Message
-from policies.errors import DeadlineExceeded
+from policies.corrections import Corrections
+from policies.errors import DeadlineExceeded, InfeasibleSlo
+from policies.posterior import Correction
 from policies.signals import Signals
+from policies.space import option
 from policies.steps import Spent, Step
 from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
 
@@ -51,18 +54,32 @@ class Chooser:
         self._clients = clients
         self._dialogues = Dialogues()
         self._snapshot: Snapshot | None = None
+        self._known: Mapping[str, Mapping[str, Correction]] = {}
+        self._corrections: Corrections | None = None
         self.without = "the configuration names no profile" if config.profile is None else "the profile is being read"
         """Why there is no snapshot."""
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """What `auto` is chosen by."""
+        """What is decided by; None while there is no profile."""
         return self._snapshot
 
     @snapshot.setter
     def snapshot(self, snapshot: Snapshot | None) -> None:
         self._snapshot = snapshot
         self._catalogue.learnt(snapshot.paths if snapshot else ())
+        self.learnt(self._known)
+
+    def learnt(self, corrections: Mapping[str, Mapping[str, Correction]]) -> None:
+        """Outcomes have said so much about the paths of each profile; those of another one than the snapshot's wait for it."""
+        self._known = corrections
+        known = corrections.get(self._snapshot.fingerprint) if self._snapshot else None
+        self._corrections = Corrections.of(self._snapshot.names, known) if self._snapshot and known else None
+
+    def shift(self, path: Path) -> float:
+        """What feedback adds to the accuracy that the profile predicts for `path`."""
+        place = self._snapshot.places.get(path) if self._snapshot else None
+        return float(self._corrections.accuracy[place]) if self._corrections and place is not None else 0.0
 
     async def choose(self, model: str, slo: Slo, messages: tuple[Message, ...], deadline: Deadline) -> Choice:
         """The path for a dialogue. Raises UnknownModel, InfeasibleSlo and DeadlineExceeded."""
@@ -83,9 +100,11 @@ class Chooser:
         except TimeoutError:
             raise DeadlineExceeded(deadline.limit_s, "the choice of a path") from None
         elapsed_s = asyncio.get_running_loop().time() - deadline.arrived_at
-        case = Case(snapshot, question, vector, slo, Situation.of(self._clients, elapsed_s))
+        case = Case(snapshot, question, vector, slo, Situation.of(self._clients, elapsed_s), self._corrections)
         if pinned is not None:
             return Choice(replace(pinned, predicted=case.predicted(pinned.path)), case)
+        if case.situation.starting_s:
+            self._wake(case)
         thread = Thread(messages)
         return Choice(self.decide(case, thread), case, thread)
 
@@ -120,10 +139,16 @@ class Chooser:
         case = replace(choice.case, situation=Situation.of(self._clients, elapsed_s))
         return case.step(choice.decision.path, shown, spent)
 
-    def site(self, path: Path) -> str | None:
-        """Where `path` would be answered now."""
-        servers = self._clients.get(path.generate, ())
-        return next((client.server.site for client in servers if client.refusal is None), None)
+    def _wake(self, case: Case) -> None:
+        """Start the sleeping models of the path that would be best if none slept, for the questions that come later."""
+        awake = replace(case, situation=case.situation.awake())
+        try:
+            path = awake.decide(awake.forecast()).path
+        except InfeasibleSlo:
+            return
+        for name in self._config.models_of(path):
+            for client in self._clients[name]:
+                client.wake()
 
     def _why_default(self, messages: Sequence[Message]) -> str | None:
         if self.snapshot is None:
@@ -134,8 +159,8 @@ class Chooser:
         """Each with another model than those before, whose server may be what failed; at last the edge alone."""
         others: dict[str, Path] = {}
         for path in (path.first for path in decision.fallbacks):
-            if path.generate != decision.path.generate:
-                others.setdefault(path.generate, path)
+            if option(path.generate) != option(decision.path.generate):
+                others.setdefault(option(path.generate), path)
         known = (decision.path, *others.values())
         last = self._last
         if last is None or any(path.generate == last.generate and self._config.stays_on_edge(path) for path in known):

@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from ray.exceptions import RayTaskError
-from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
+from ray.serve.handle import DeploymentHandle
 
 from cluster.config import ModelConfig
 from cluster.link import EmulatedLink
 from cluster.servers import Server
 from deployments.gateway.breaker import Breaker
-from deployments.gateway.crossing import delayed
-from deployments.gateway.load import Load, places_of
+from deployments.gateway.load import Load
+from deployments.gateway.placement import Need, Placement
 from deployments.gateway.seats import Seats
+from deployments.gateway.waking import Waking
+from deployments.gateway.wire import Call, Traffic, Wire
 from deployments.messages import Completion, Delta, GenerateRequest, StageReport
 from deployments.models.failures import unwrap
-from policies.errors import DeadlineExceeded, EngineUnavailable, IsthmusError
+from policies.errors import DeadlineExceeded, EngineUnavailable, IsthmusError, ServiceError
 
 T = TypeVar("T")
-Traffic = Callable[[int, int], None]
-"""Told the bytes of text that went to the other tier and came from there."""
-
+_INSTANT_S = 0.001
+"""A wait that is not worth an entry."""
 _PATIENCE_S = 1.0
 _PATIENCE = 3.0
 """A timeout speaks against the server only after this many seconds and this many times its usual ones: a caller who
 allows ten milliseconds must not close the server to everybody."""
-
-
-@dataclass(slots=True)
-class _Call:
-    """One request on its way; `sent_at` is None until it has a seat."""
-
-    request: GenerateRequest
-    until: float
-    sent_at: float | None = None
+_ANY = Need(service=0, size=0, max_tokens=1, until=0.0)
+"""Of a request whose server was not chosen but given."""
 
 
 class ModelClient:
@@ -61,45 +55,71 @@ class ModelClient:
         self.model = model
         self.link = link
         self.breaker = Breaker()
-        self.seats = Seats(server.deployment_name, model.max_ongoing * max(1, model.replicas), model.max_queued)
+        # Of a model that may grow all places count from the start: what waits for more replicas must wait where Serve sees it.
+        self.seats = Seats(server.deployment_name, model.max_ongoing * max(1, model.most_replicas), model.max_queued)
         self.running = model.replicas
         """Replicas that run, as far as the last look at the cluster told."""
-        self._load = Load(places_of(model))
-        self._traffic = traffic
-        self._complete: DeploymentHandle[Any] = handle.complete
-        self._stream: DeploymentHandle[Any] = handle.options(stream=True).stream
-        self._ping: DeploymentHandle[Any] = handle.check_health
+        self._load = Load(model.places)
+        may_sleep = model.scaling is not None and model.scaling.min_replicas == 0
+        self._waking = Waking(model.scaling.startup_s, self.ping) if model.scaling and may_sleep else None
+        self._wire = Wire(handle, link, traffic, self._refuse_if_down)
         self._unanswered: set[asyncio.Timeout] = set()
         self._answers = 0
         self._usual_s = 0.0
 
-    async def complete(self, request: GenerateRequest, until: float) -> Completion:
-        """The whole text in one piece: the cheap way."""
-        call = self._begin(request, until)
-        completion = await self._answered(call, until, self._complete_once(call))
-        self._succeeded(call, completion.report)
-        return completion
-
-    async def stream(self, request: GenerateRequest, first_until: float, until: float) -> AsyncGenerator[Delta, None]:
-        """The text as it comes; the first piece must be there at `first_until`. Closing it stops the engine."""
-        call = self._begin(request, until)
-        await self._answered(call, first_until, self.seats.enter(), first=False)
+    async def complete(self, request: GenerateRequest, until: float, placement: Placement | None = None) -> Completion:
+        """The whole text in one piece: the cheap way. `placement`, if given, hears what becomes of it and is ended."""
+        call = self._call(request, until, placement)
         try:
-            deltas = self._deltas(call)
-            async with aclosing(delayed(deltas, self.link) if self.link else deltas) as arriving:
-                delta = await self._answered(call, first_until, anext(arriving))
-                yield delta
-                while delta.finish_reason is None:
-                    delta = await self._answered(call, until, anext(arriving), first=False)
-                    yield delta
-            self._succeeded(call, delta.report)
+            self._refuse_if_down()
+            self._refuse_if_asleep(until)
+            completion = await self._answered(call, until, self._complete_once(call))
+            report = self._succeeded(call, completion.report)
+            return completion if report is completion.report else replace(completion, report=report)
         finally:
-            self.seats.leave()
+            call.placement.withdraw()
+
+    async def stream(
+        self, request: GenerateRequest, first_until: float, until: float, placement: Placement | None = None
+    ) -> AsyncGenerator[Delta, None]:
+        """The text as it comes; the first piece must be there at `first_until`. Closing it stops the engine."""
+        call = self._call(request, until, placement)
+        try:
+            self._refuse_if_down()
+            self._refuse_if_asleep(first_until)
+            await self._answered(call, first_until, self.seats.enter(), first=False)
+            try:
+                async with aclosing(self._wire.stream(call)) as arriving:
+                    delta = await self._answered(call, first_until, anext(arriving))
+                    call.placement.started()
+                    while delta.finish_reason is None:
+                        yield delta
+                        delta = await self._answered(call, until, anext(arriving), first=False)
+                    yield self._last(call, delta)
+            finally:
+                self.seats.leave()
+        finally:
+            call.placement.withdraw()
+
+    @property
+    def turns(self) -> int:
+        """How often one request may be tried here: once more than one with replicas to spare after losing one."""
+        return 2 if self.running > 1 else 1
+
+    @property
+    def starting_s(self) -> float:
+        """Seconds until a model that sleeps can be expected to answer; 0 for one that does not."""
+        return self._waking.left_s if self._waking and not self.running else 0.0
+
+    def wake(self) -> None:
+        """Have a replica of a sleeping model started; without effect on any other."""
+        if self._waking and not self.running:
+            self._waking.wake()
 
     @property
     def wait_s(self) -> float:
         """Seconds that a request sent now can be expected to wait for its turn, behind those of this gateway."""
-        return self._load.wait_s(self.seats.taken + self.seats.waiting, self.running)
+        return self.starting_s + self._load.wait_s(self.seats.taken + self.seats.waiting, self.running)
 
     @property
     def refusal(self) -> str | None:
@@ -110,20 +130,19 @@ class ModelClient:
 
     async def ping(self, timeout_s: float) -> bool:
         """Whether a replica answers."""
-        response: DeploymentResponse[Any] = self._ping.remote()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await response
-        except Exception:  # whatever it is, the server is not well
-            _cancel(response)
-            return False
-        return True
+        return await self._wire.ping(timeout_s)
 
     def in_doubt(self) -> bool:
         """Whether it is left alone, or requests wait for it and none was answered since this was last asked."""
         silent = bool(self._unanswered) and not self._answers
         self._answers = 0
-        return silent or self.breaker.why is not None
+        starting = self._waking is not None and not self.running and self._waking.begun
+        return silent or starting or self.breaker.why is not None
+
+    def has_none(self) -> None:
+        """No replica runs. A model that may sleep is asleep then, and any other is lost."""
+        if self._waking is None:
+            self.lost("no replica is running")
 
     def lost(self, why: str) -> None:
         """No replica is left: let nothing pass, and end what waits for a first word, since Ray would let it wait for ever."""
@@ -132,61 +151,27 @@ class ModelClient:
             if not timer.expired():
                 timer.reschedule(0)
 
-    def _begin(self, request: GenerateRequest, until: float) -> _Call:
-        self._refuse_if_down()
-        return _Call(request, until)
+    def _call(self, request: GenerateRequest, until: float, placement: Placement | None) -> Call:
+        return Call(request, until, placement or Placement(self, _ANY), asyncio.get_running_loop().time())
 
     def _refuse_if_down(self) -> None:
         if self.breaker.why is not None:
             raise self._unavailable(self.breaker.why)
 
-    async def _complete_once(self, call: _Call) -> Completion:
+    def _refuse_if_asleep(self, until: float) -> None:
+        """A request that a new replica would answer too late wakes the model for those that come after."""
+        if self.starting_s and asyncio.get_running_loop().time() + self.starting_s > until:
+            self.wake()
+            raise self._unavailable(f"it was asleep, and starts in about {self.starting_s:.0f} s")
+
+    async def _complete_once(self, call: Call) -> Completion:
         await self.seats.enter()
         try:
-            response: DeploymentResponse[Completion] = self._complete.remote(await self._send(call))
-            try:
-                completion: Completion = await response
-            except BaseException:
-                _cancel(response)
-                raise
-            await self._receive(completion.text)
-            return completion
+            return await self._wire.complete(call)
         finally:
             self.seats.leave()
 
-    async def _deltas(self, call: _Call) -> AsyncGenerator[Delta, None]:
-        response: DeploymentResponseGenerator[Delta] = self._stream.remote(await self._send(call))
-        done = False
-        try:
-            async for delta in response:
-                done = delta.finish_reason is not None
-                if self._traffic is not None:
-                    self._traffic(0, len(delta.text.encode()))
-                yield delta
-        finally:
-            if not done:
-                _cancel(response)
-
-    async def _send(self, call: _Call) -> GenerateRequest:
-        """The request with the time that is left, once it has crossed the link."""
-        if self._traffic is not None:
-            size = _bytes(call.request)
-            self._traffic(size, 0)
-            if self.link is not None:
-                await self.link.cross(size, "up")
-        self._refuse_if_down()  # it may have gone down while the request waited for a seat
-        now = asyncio.get_running_loop().time()
-        call.sent_at = now
-        return replace(call.request, timeout_s=max(0.0, call.until - now))
-
-    async def _receive(self, text: str) -> None:
-        if self._traffic is not None:
-            size = len(text.encode())
-            self._traffic(0, size)
-            if self.link is not None:
-                await self.link.cross(size, "down")
-
-    async def _answered(self, call: _Call, until: float, awaited: Awaitable[T], *, first: bool = True) -> T:
+    async def _answered(self, call: Call, until: float, awaited: Awaitable[T], *, first: bool = True) -> T:
         """The result of `awaited`; failures as our own types, and noted in the breaker."""
         try:
             async with asyncio.timeout_at(until) as timer:
@@ -206,11 +191,13 @@ class ModelClient:
         except Exception as error:
             raise self._failed(call, error) from error
 
-    def _failed(self, call: _Call, error: Exception) -> Exception:
+    def _failed(self, call: Call, error: Exception) -> Exception:
         meaning = unwrap(error, self.server.model)
+        if isinstance(meaning, ServiceError):
+            call.placement.failed()
         if isinstance(meaning, EngineUnavailable):
             replica_lives = isinstance(error, RayTaskError)  # it could still raise; a remote service was not reached
-            if replica_lives or self.running > 1:
+            if replica_lives or self.running > 1 or self._waking:
                 self._count_failure(call, meaning.why)
             else:
                 self.lost(meaning.why)
@@ -218,36 +205,42 @@ class ModelClient:
             return self._timed_out(call)
         return meaning
 
-    def _timed_out(self, call: _Call) -> Exception:
+    def _timed_out(self, call: Call) -> Exception:
+        call.placement.failed()
         if self.breaker.why is not None:
             return self._unavailable(self.breaker.why)
-        if call.sent_at is not None:
+        if call.sent_at is not None and not self.starting_s:
             waited_s = asyncio.get_running_loop().time() - call.sent_at
             if waited_s > max(_PATIENCE_S, _PATIENCE * self._usual_s):
                 self._count_failure(call, f"no answer for {waited_s:.1f} s")
         return TimeoutError()
 
-    def _count_failure(self, call: _Call, why: str) -> None:
+    def _count_failure(self, call: Call, why: str) -> None:
         now = asyncio.get_running_loop().time()
         self.breaker.failed(call.sent_at or now, now, why)
 
-    def _succeeded(self, call: _Call, report: StageReport | None) -> None:
+    def _last(self, call: Call, delta: Delta) -> Delta:
+        """The end of a stream, accounted for before the reader has it, who may read no further."""
+        if delta.report is None:
+            return delta
+        call.down_bytes = len(delta.text)
+        return replace(delta, report=self._succeeded(call, delta.report))
+
+    def _succeeded(self, call: Call, report: StageReport) -> StageReport:
+        """Note an answer. The report is returned with the time in this gateway's own queue in it: that is a wait, too."""
         self.breaker.succeeded()
-        if call.sent_at is not None:
-            held_s = asyncio.get_running_loop().time() - call.sent_at
-            self._usual_s = self.seats.note(held_s)
-            self._load.note(max(0.0, held_s - (report.wait_s if report else 0.0)))
+        if call.sent_at is None or call.began_at is None:
+            return report
+        now = asyncio.get_running_loop().time()
+        held_s = now - call.sent_at
+        self._usual_s = self.seats.note(held_s)
+        self._load.note(max(0.0, held_s - report.wait_s))
+        bits = 8.0 * (call.up_bytes + call.down_bytes)
+        call.placement.answered(report, now - call.began_at - report.seconds, bits)
+        waited_s = call.began_at - call.asked_at
+        if waited_s < _INSTANT_S:
+            return report
+        return replace(report, seconds=report.seconds + waited_s, wait_s=report.wait_s + waited_s)
 
     def _unavailable(self, why: str) -> EngineUnavailable:
         return EngineUnavailable(self.server.model, f"at {self.server.site}: {why}")
-
-
-def _bytes(request: GenerateRequest) -> int:
-    text = "".join(message["content"] for message in request.messages) if request.prompt is None else request.prompt
-    return len(text.encode())
-
-
-def _cancel(response: DeploymentResponse[Any] | DeploymentResponseGenerator[Any]) -> None:
-    """Stop the engine. Cancelling a call that has already failed may raise its error again."""
-    with suppress(Exception):
-        response.cancel()

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cluster.log import Answered
 from policies.errors import NotFound
 
 Record = Mapping[str, Any]
@@ -37,7 +38,10 @@ class Decisions:
         record, candidates = found
         return {**record, "candidates": candidates()}
 
-    def was_answered(self, decision_id: str) -> bool:
-        """Whether the request of this decision got an answer; False as well for a decision that is not remembered."""
+    def answer(self, decision_id: str) -> Answered | None:
+        """What an answered decision was about; None for one without an answer, or that is not remembered."""
         found = self._records.get(decision_id)
-        return found is not None and "measured" in found[0]
+        if found is None or "measured" not in found[0]:
+            return None
+        predicted = found[0].get("predicted")
+        return Answered(found[0]["path"], predicted["accuracy"] if predicted else None)

@@ -79,6 +79,8 @@ class Answer:
     latency_s: float
     ttft_s: float | None
     """None when the answer came in one piece."""
+    tries: int = 1
+    """Servers that were asked, this one included."""
 
     @property
     def usage(self) -> dict[str, int]:

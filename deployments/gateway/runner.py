@@ -5,19 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from cluster.config import Config
+from cluster.config import Config, ModelConfig
 from deployments.gateway.client import ModelClient
+from deployments.gateway.dispatch import Dispatch
 from deployments.gateway.fit import Prepared, fitting
 from deployments.gateway.job import Answer, Job
+from deployments.gateway.placement import Need, Placement
 from deployments.gateway.stages import LightStages
 from deployments.gateway.trial import Opened, Trial
+from deployments.gateway.wire import size_of
 from deployments.messages import Completion, Delta, GenerateRequest, Sampling
 from deployments.prompts import Message
-from policies.errors import DeadlineExceeded, EngineFailed, EngineUnavailable, Overloaded, ServiceError
-from policies.types import NONE, Path
+from policies.errors import (
+    ContextTooLong,
+    DeadlineExceeded,
+    EngineFailed,
+    EngineUnavailable,
+    InfeasibleSlo,
+    Overloaded,
+    ServiceError,
+)
+from policies.experience import ANSWER, PREPROCESS
+from policies.space import parameter
+from policies.types import NONE, OnInfeasible, Path
 
 T = TypeVar("T")
 _FIRST_SHARE = 0.7
@@ -27,24 +41,24 @@ _FIRST_SHARE = 0.7
 class Runner:
     """Executes jobs on the servers. Nothing of an answer is ever taken from two servers."""
 
-    def __init__(self, config: Config, clients: Sequence[ModelClient], stages: LightStages) -> None:
+    def __init__(
+        self, config: Config, clients: Sequence[ModelClient], stages: LightStages, dispatch: Dispatch | None = None
+    ) -> None:
+        """`dispatch` chooses among `clients`; one without a profile if none is given."""
         self._config = config
         self._stages = stages
-        self._clients: Mapping[str, list[ModelClient]] = {
-            name: [client for client in clients if client.server.model == name] for name in config.models
-        }
+        self.dispatch = dispatch or Dispatch(config, clients)
         self._links = {client.server.site: client.link.describe() for client in clients if client.link}
 
     @property
     def clients(self) -> Mapping[str, Sequence[ModelClient]]:
-        """The servers of each model, in the order in which they are asked."""
-        return self._clients
+        """The servers of all that may answer (`Config.options`), in the order of the configuration."""
+        return self.dispatch.clients
 
     async def complete(self, job: Job) -> Answer:
         """The whole answer. Raises RequestError, or ServiceError when no server and no path is left."""
 
-        async def attempt(trial: Trial) -> Answer:
-            prepared = await self._prepare(job, trial)
+        async def attempt(trial: Trial, prepared: Prepared) -> Answer:
             if job.slo.max_ttft_s is None:
                 return await fitting(prepared, partial(self._complete, job, trial))
             return await self._collect(job, await fitting(prepared, partial(self._open, job, trial)))
@@ -54,8 +68,8 @@ class Runner:
     async def open(self, job: Job) -> Opened:
         """The answer as a stream, once its first piece is there. Raises as `complete` does."""
 
-        async def attempt(trial: Trial) -> Opened:
-            return await fitting(await self._prepare(job, trial), partial(self._open, job, trial))
+        async def attempt(trial: Trial, prepared: Prepared) -> Opened:
+            return await fitting(prepared, partial(self._open, job, trial))
 
         return await self._first_that_works(job, attempt)
 
@@ -63,13 +77,18 @@ class Runner:
         """The account of a stream whose `last` piece has come."""
         return self._answer(opened.job, opened.trial, opened.prepared, opened.completion(last), opened.ttft_s)
 
-    async def ask(self, name: str, request: GenerateRequest, until: float) -> Completion:
-        """The answer of the model `name` at the first site that gives one. Raises what the last refusal was."""
+    async def ask(self, name: str, request: GenerateRequest, until: float, service: int = ANSWER) -> Completion:
+        """The answer of `name` at the best site that gives one. Raises what the last refusal was."""
         failure: Exception = EngineUnavailable(name, "it has no server")
-        for client in self._clients[name]:
+        request = replace(request, mode=parameter(name))
+        tried: list[ModelClient] = []
+        need = Need(service, size_of(request), request.sampling.max_tokens, until)
+        while (placement := self.dispatch.place(name, need, tried)) is not None:
+            tried.append(placement.client)
             try:
-                return await client.complete(request, until)
+                return await placement.client.complete(request, until, placement)
             except (Overloaded, ServiceError) as error:
+                self.dispatch.refused(name, error)
                 failure = error
         raise failure
 
@@ -80,39 +99,69 @@ class Runner:
                     return self.close(opened, delta)
         raise EngineFailed(opened.trial.client.server.model, "its stream ended without a finish reason")
 
-    async def _first_that_works(self, job: Job, attempt: Callable[[Trial], Awaitable[T]]) -> T:
-        servers = self._servers(job)
-        reason = job.decision.reason
-        failure: Exception | None = None
-        for position, (path, client) in enumerate(servers, start=1):
-            trial = _trial(job, path, client, reason, is_last=position == len(servers))
+    async def _first_that_works(self, job: Job, attempt: Callable[[Trial, Prepared], Awaitable[T]]) -> T:
+        paths = (job.decision.path, *job.decision.fallbacks)
+        course = _Course(job.decision.reason)
+        for number, path in enumerate(paths, start=1):
+            others = sum(self.dispatch.turns(other.generate) for other in paths[number:])
             try:
-                return await attempt(trial)
+                return await self._by(path, job, attempt, course, others)
+            except _Exhausted:
+                continue
+        raise course.failure or EngineUnavailable(job.decision.path.generate, "it has no server")
+
+    async def _by(
+        self, path: Path, job: Job, attempt: Callable[[Trial, Prepared], Awaitable[T]], course: _Course, others: int
+    ) -> T:
+        """By one path, at one of its model's servers after the other. Raises _Exhausted when none has answered.
+
+        `others` are the tries that are left with other paths.
+        """
+        turns = self.dispatch.turns(path.generate)
+        tried: list[ModelClient] = []
+        placement: Placement | None = None
+        prepared: Prepared | None = None
+        while len(tried) < turns:
+            is_last = len(tried) + 1 == turns and not others
+            try:
+                if prepared is None:
+                    prepared = await self._prepare(job, path, _share(job.deadline.first_token_at, is_last))
+                placement = self.dispatch.place(path.generate, self._need(path, job, prepared), tried)
+                if placement is None:
+                    break
+                tried.append(placement.client)
+                return await attempt(_trial(job, path, placement, course, is_last), prepared)
+            except ContextTooLong as too_long:
+                course.failed(path, placement, too_long)
+                break  # the model's other servers read no more; another path's model may
             except TimeoutError:
-                error: Exception = _too_late(job, trial)
-            except (Overloaded, ServiceError) as refused:
+                error: Exception = _too_late(job, path)
+            except (Overloaded, ServiceError, InfeasibleSlo) as refused:
                 error = refused
             if _now() >= job.deadline.first_token_at:
-                raise _too_late(job, trial)
-            failure = failure if isinstance(failure, Overloaded) else error
-            reason = f"{reason}; {path.name} at {client.server.site} did not answer ({type(error).__name__})"
-        raise failure or EngineUnavailable(job.decision.path.generate, "it has no server")
+                raise _too_late(job, path)
+            self.dispatch.refused(path.generate, error)
+            course.failed(path, placement, error)
+            if placement is None:
+                break  # the stages before the model failed, or no server would be in time
+            placement = None
+        raise _Exhausted
 
-    def _servers(self, job: Job) -> list[tuple[Path, ModelClient]]:
-        """Whom to ask, in this order; a server with replicas to spare is asked again after losing one."""
-        return [
-            (path, client)
-            for path in (job.decision.path, *job.decision.fallbacks)
-            for client in self._clients[path.generate]
-            for _ in range(2 if client.running > 1 else 1)
-        ]
+    def _need(self, path: Path, job: Job, prepared: Prepared) -> Need:
+        model, slo = self._config.model_of(path.generate), job.slo
+        limited = slo.max_latency_s is not None
+        strict = limited and slo.on_infeasible is OnInfeasible.REJECT
+        size = size_of(_request(job, path, model, prepared))
+        return Need(ANSWER, size, job.sampling_for(model).max_tokens, job.deadline.at, limited, strict)
 
     async def _complete(self, job: Job, trial: Trial, prepared: Prepared) -> Answer:
-        completion = await trial.client.complete(_request(job, trial, prepared), trial.until)
+        request = _request(job, trial.path, trial.client.model, prepared)
+        completion = await trial.client.complete(request, trial.until, trial.placement)
         return self._answer(job, trial, prepared, completion, None)
 
     async def _open(self, job: Job, trial: Trial, prepared: Prepared) -> Opened:
-        deltas = trial.client.stream(_request(job, trial, prepared), trial.first_until, job.deadline.at)
+        request = _request(job, trial.path, trial.client.model, prepared)
+        deltas = trial.client.stream(request, trial.first_until, job.deadline.at, trial.placement)
         try:
             first = await anext(deltas)
         except BaseException:
@@ -127,49 +176,76 @@ class Runner:
             completion.finish_reason,
             job.ran(trial.path),
             trial.client.server.site,
-            trial.reason,
+            f"{trial.reason}; {completion.report.note}" if completion.report.note else trial.reason,
             reports,
             prepared.passages,
-            next((self._links[report.site] for report in reports if report.site in self._links), None),
+            next(filter(None, (report.link or self._links.get(report.site) for report in reports)), None),
             _now() - job.deadline.arrived_at,
             ttft_s,
+            trial.number,
         )
 
-    async def _prepare(self, job: Job, trial: Trial) -> Prepared:
-        path = trial.path
+    async def _prepare(self, job: Job, path: Path, until: float) -> Prepared:
         if (path.preprocess, path.retrieve, path.refine) == (NONE, NONE, NONE) or job.prompt is not None:
             return Prepared(job.messages)
 
         async def ask(messages: Sequence[Message]) -> Completion:
-            return await self._ask(job, tuple(messages), trial.first_until)
+            return await self._ask(job, tuple(messages), until)
 
         pipeline = await self._stages.get()
-        async with asyncio.timeout_at(trial.first_until):
+        async with asyncio.timeout_at(until):
             prompt = await pipeline.prepare(path, job.messages, ask, job.shared)
         return Prepared(prompt.messages, prompt.dialogue, prompt.passages, prompt.reports)
 
     async def _ask(self, job: Job, messages: tuple[Message, ...], until: float) -> Completion:
         """Put a preprocessor's question to the configured model."""
         name = self._config.preprocess_model
-        request = GenerateRequest(job.decision_id, Sampling(self._config.models[name].max_tokens), messages)
-        return await self.ask(name, request, until)
+        request = GenerateRequest(job.decision_id, Sampling(self._config.model_of(name).max_tokens), messages)
+        return await self.ask(name, request, until, PREPROCESS)
 
 
-def _trial(job: Job, path: Path, client: ModelClient, reason: str, *, is_last: bool) -> Trial:
-    now, share = _now(), 1.0 if is_last else _FIRST_SHARE
-    first_until = now + share * (job.deadline.first_token_at - now)
-    return Trial(path, client, reason, first_until, now + share * (job.deadline.at - now))
+class _Exhausted(Exception):
+    """No server of a path has answered."""
 
 
-def _request(job: Job, trial: Trial, prepared: Prepared) -> GenerateRequest:
-    sampling = job.sampling_for(trial.client.model)
-    return GenerateRequest(job.decision_id, sampling, prepared.messages, job.prompt, logprobs=job.logprobs)
+@dataclass(slots=True)
+class _Course:
+    """What a job has met so far."""
+
+    reason: str
+    failure: Exception | None = None
+    failures: int = 0
+
+    def failed(self, path: Path, placement: Placement | None, error: Exception) -> None:
+        """Overload is told although what was tried next failed otherwise: the caller can do something about it."""
+        self.failures += 1
+        self.failure = self.failure if isinstance(self.failure, Overloaded) else error
+        site = f" at {placement.client.server.site}" if placement else ""
+        self.reason = f"{self.reason}; {path.name}{site} did not answer ({type(error).__name__})"
 
 
-def _too_late(job: Job, trial: Trial) -> DeadlineExceeded:
+def _trial(job: Job, path: Path, placement: Placement, course: _Course, is_last: bool) -> Trial:
+    why = f"{course.reason}; {placement.reason}" if placement.reason else course.reason
+    first_until, until = _share(job.deadline.first_token_at, is_last), _share(job.deadline.at, is_last)
+    return Trial(path, placement, why, first_until, until, course.failures + 1)
+
+
+def _share(end: float, is_last: bool) -> float:
+    """When a try must be done that has until `end` if it is the last, else a part of the time."""
+    now = _now()
+    return now + (1.0 if is_last else _FIRST_SHARE) * (end - now)
+
+
+def _request(job: Job, path: Path, model: ModelConfig, prepared: Prepared) -> GenerateRequest:
+    mode = parameter(path.generate)
+    sampling = job.sampling_for(model)
+    return GenerateRequest(job.decision_id, sampling, prepared.messages, job.prompt, mode=mode, logprobs=job.logprobs)
+
+
+def _too_late(job: Job, path: Path) -> DeadlineExceeded:
     waited_s = _now() - job.deadline.arrived_at
     limit_s = job.deadline.limit_s if waited_s >= job.deadline.limit_s else job.deadline.first_token_limit_s
-    return DeadlineExceeded(limit_s, f"generation by {trial.client.server.model}")
+    return DeadlineExceeded(limit_s, f"generation by {path.generate}")
 
 
 def _now() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from contextlib import suppress
 
 from policies.errors import Overloaded
 
@@ -57,7 +58,8 @@ class Seats:
             if turn.done() and not turn.cancelled():
                 self.leave()  # the place was handed over in the same instant
             else:
-                self._waiting.remove(turn)
+                with suppress(ValueError):  # `leave` has passed over it in the same instant
+                    self._waiting.remove(turn)
             raise
 
     def leave(self) -> None:

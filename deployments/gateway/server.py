@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ray import serve
@@ -11,14 +11,20 @@ from ray.serve import Application
 from ray.serve.config import BackpressureConfig
 from ray.serve.handle import DeploymentHandle
 
+from cluster.arithmetic import usual_seconds
 from cluster.config import Config
 from cluster.link import EmulatedLink
 from cluster.log import DecisionLog
+from cluster.orchestrator.handle import Exchange, connect
 from cluster.servers import servers
+from cluster.snapshot import read_profile
 from deployments.gateway.api import Api
 from deployments.gateway.client import ModelClient
+from deployments.gateway.dispatch import Dispatch
 from deployments.gateway.door import Door
+from deployments.gateway.fleet import nobody
 from deployments.gateway.keys import Keys
+from deployments.gateway.learning import Learning
 from deployments.gateway.metrics import Metrics
 from deployments.gateway.profiled import Profiled
 from deployments.gateway.routes import Routes
@@ -45,7 +51,13 @@ class Gateway:
         self._watch = Watch(clients, _look)
         self._log = DecisionLog(config.log.url) if config.log and config.log.url else None
         self._flushing: asyncio.Task[None] | None = None
-        api = Api(config, Runner(config, clients, stages), stages, self._metrics, self._missing, self._log)
+        self._learning = Learning(_orchestrator(config, config.learning.url)) if config.learning.url else None
+        usual_s = usual_seconds(read_profile(config) if config.profile else None)
+        dispatch = Dispatch(config, clients, usual_s, self._learning.served if self._learning else nobody)
+        runner = Runner(config, clients, stages, dispatch)
+        api = Api(config, runner, stages, self._metrics, self._missing, self._log, keys, self._learning)
+        if self._learning is not None:
+            self._learning.serve(dispatch, api.chooser)
         self._profiled = Profiled(config, stages, api.chooser)
         seats = Seats("the gateway", config.gateway.max_ongoing, config.gateway.max_queued)
         self._door = Door(routes(api), keys, seats, self._metrics, config.gateway.timeout_s, self._start, self._stop)
@@ -60,6 +72,8 @@ class Gateway:
     async def _start(self) -> None:
         self._watch.start()
         self._profiled.start()
+        if self._learning is not None:
+            self._learning.start()
         if self._log is not None:
             self._log.start()
         self._flushing = asyncio.create_task(self._flush())
@@ -67,6 +81,8 @@ class Gateway:
     async def _stop(self) -> None:
         self._watch.stop()
         self._profiled.stop()
+        if self._learning is not None:
+            await self._learning.stop()
         if self._flushing is not None:
             self._flushing.cancel()
         self._metrics.flush()
@@ -106,6 +122,13 @@ def _clients(config: Config, handles: Mapping[str, DeploymentHandle[Any]], metri
         else:
             clients.append(ModelClient(server, model, handle, link, metrics.traffic))
     return clients
+
+
+def _orchestrator(config: Config, url: str) -> Callable[[], Exchange]:
+    """How to find it: at the edge, so that a cut link leaves it there."""
+    application = serve.get_replica_context().app_name
+    labels = {"tier": "edge", "site": config.cluster.head.name}
+    return lambda: connect(application, url, labels)
 
 
 def routes(api: Api) -> Routes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from deployments.gateway.client import ModelClient
 from deployments.gateway.fit import Prepared
 from deployments.gateway.job import Job
+from deployments.gateway.placement import Placement
 from deployments.messages import Completion, Delta
 from policies.errors import EngineFailed
 from policies.types import Path
@@ -19,13 +20,20 @@ class Trial:
     """One server that may answer a job, by one path. Times are on the event loop's clock."""
 
     path: Path
-    client: ModelClient
+    placement: Placement
     reason: str
     """Why this path and this server."""
     first_until: float
     """When its first word must be there."""
     until: float
     """When its answer must be complete, if it comes in one piece."""
+    number: int = 1
+    """How many servers have been asked, this one included."""
+
+    @property
+    def client(self) -> ModelClient:
+        """The server."""
+        return self.placement.client
 
 
 @dataclass(frozen=True, slots=True)

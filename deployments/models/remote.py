@@ -31,6 +31,8 @@ CONNECT_TIMEOUT_S = 5.0
 """A connection that takes longer than this is a link that is down."""
 RETRY_AFTER_S = 5.0
 """For a 429 that names no time."""
+_UNSUPPORTED = ("unsupported_parameter", "unsupported_value")
+_AVOIDABLE = frozenset(("max_tokens", "temperature"))
 BYTES_PER_TOKEN = 4
 """For services that report no usage: the rule of thumb for English text."""
 
@@ -48,12 +50,16 @@ class _Progress:
 class RemoteEngine(Engine):
     """Streams from the service; its client tries again, with growing and jittered pauses or the service's own
     Retry-After, as long as no byte of an answer has come. Energy is modelled from the configured power of the device.
+
+    Reasoning models of OpenAI refuse `max_tokens`, which is all that most other services know, and any temperature but
+    their own: what a service has refused once is written otherwise from then on.
     """
 
     def __init__(self, name: str, site: str, config: RemoteModel) -> None:
         self._name = name
         self._config = config
         self._ledger = Ledger(name, site, config.price, EnergyMeter(config.power, 1 / config.max_ongoing))
+        self._refused: frozenset[str] = frozenset()
 
     async def start(self) -> None:
         """Read the key. Raises ConfigurationError if its environment variable is not set."""
@@ -102,12 +108,22 @@ class RemoteEngine(Engine):
         yield Delta("", progress.finish_reason, account.report(progress.prompt_tokens, tokens))
 
     async def _open(self, request: GenerateRequest) -> Any:
+        while True:
+            refused = self._refused
+            try:
+                return await self._create(request, refused)
+            except BadRequestError as error:
+                if error.code not in _UNSUPPORTED or error.param not in _AVOIDABLE - refused:
+                    raise
+                self._refused |= {error.param}
+
+    async def _create(self, request: GenerateRequest, refused: frozenset[str]) -> Any:
         options: dict[str, Any] = {
             "model": self._config.model,
             "stream": True,
             "stream_options": {"include_usage": True},
             "extra_headers": self._headers,
-            **_options(request.sampling),
+            **_options(request.sampling, refused if request.prompt is None else frozenset()),
         }
         if request.prompt is not None:
             return await self._client.completions.create(prompt=request.prompt, **options)
@@ -150,9 +166,12 @@ class RemoteEngine(Engine):
         return f"name the environment variable with the key as models.{self._name}.api_key_env"
 
 
-def _options(sampling: Sampling) -> dict[str, Any]:
+def _options(sampling: Sampling, refused: frozenset[str]) -> dict[str, Any]:
     """Fields that differ from the API's defaults; some services refuse those that they do not know."""
-    options: dict[str, Any] = {"max_tokens": sampling.max_tokens, "temperature": sampling.temperature}
+    limit = "max_completion_tokens" if "max_tokens" in refused else "max_tokens"
+    options: dict[str, Any] = {limit: sampling.max_tokens}
+    if sampling.temperature or "temperature" not in refused:  # a temperature that was asked for is not dropped in silence
+        options["temperature"] = sampling.temperature
     if sampling.top_p != 1.0:
         options["top_p"] = sampling.top_p
     if sampling.seed is not None:

@@ -13,7 +13,6 @@ from policies.schedule.board import Board
 from policies.schedule.csucb import CsUcb
 from policies.schedule.earliest import EarliestFinish, EarliestFinishAdmission
 from policies.schedule.fixed import CloudOnly, NearestEdge, Random, RoundRobin
-from policies.schedule.forecast import HALF_LIFE_S
 from policies.schedule.load import LeastOutstanding, TwoChoices
 from policies.schedule.memory import Plain, Sliding
 from policies.types import OnInfeasible
@@ -21,9 +20,11 @@ from policies.types import OnInfeasible
 SCHEDULERS: dict[str, Callable[[Board, int, np.random.Generator], Scheduler]] = {
     "cs_ucb": CsUcb,
     "cs_ucb_sliding": lambda board, services, rng: CsUcb(
-        board, services, rng, lambda rows, columns: Sliding(rows, columns, 2 * HALF_LIFE_S)
+        board, services, rng, lambda rows, columns, half_life_s: Sliding(rows, columns, 2 * half_life_s)
     ),
-    "cs_ucb_plain": lambda board, services, rng: CsUcb(board, services, rng, Plain),
+    "cs_ucb_plain": lambda board, services, rng: CsUcb(
+        board, services, rng, lambda rows, columns, half_life_s: Plain(rows, columns)
+    ),
     "cs_ucb_best_effort": lambda board, services, rng: CsUcb(board, services, rng, on_infeasible=OnInfeasible.BEST_EFFORT),
     "nearest_edge": NearestEdge,
     "cloud_only": CloudOnly,

@@ -40,6 +40,7 @@ class Board:
             self._index[server.name] = i
             self.generation[i] += 1
             self.outstanding[i] = self.reserved_bits_per_s[i] = self.sending_bits[i] = self.waiting_tokens[i] = 0.0
+            self.elsewhere[i] = 0.0
         self.servers[i] = server
         replicas = server.replicas
         self.cloud[i] = server.cloud
@@ -62,6 +63,11 @@ class Board:
             self.up[i] = False
             for ticket in [ticket for ticket in self.tickets.values() if ticket.server == i]:
                 self.release(ticket.number)
+
+    def measured_link(self, i: int, round_trip_s: float, bits_per_s: float) -> None:
+        """The network between here and server `i` is like this now, whatever its profile says."""
+        self.near_s[i] = self.far_s[i] = round_trip_s
+        self.bandwidth[i] = self.profile_bandwidth[i] = bits_per_s
 
     def place(self, arrivals: Arrivals, k: int, server: int, now: float, expected_s: float, network_s: float) -> Ticket:
         """Reserve what request `k` needs on `server` (C2, C3) and return its ticket."""
@@ -158,6 +164,7 @@ class Board:
         self._window()
 
     def _window(self) -> None:
+        """`elsewhere` counts requests at each server that other gateways have placed, as far as this one was told."""
         n = len(self.servers)
         (
             self.capacity,
@@ -174,9 +181,10 @@ class Board:
             self.reserved_bits_per_s,
             self.sending_bits,
             self.waiting_tokens,
+            self.elsewhere,
         ) = self._numbers[:, :n]
         self.up, self.cloud = self._flags[:, :n]
 
 
-_NUMBERS = 14
+_NUMBERS = 15
 _NOBODY = Server("", False, 0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, replicas=0)

@@ -6,10 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
+from policies.schedule.arms import HALF_LIFE_S, discounted
 from policies.schedule.base import Scheduler
 from policies.schedule.board import Board
 from policies.schedule.csucb import COMFORT, MARGIN
-from policies.schedule.forecast import MAX_RATIO, PRIOR_RATIOS, PRIOR_SPREAD, discounted
+from policies.schedule.forecast import MAX_RATIO, PRIOR_RATIOS, PRIOR_SPREAD
 from policies.schedule.types import REFUSED, Arrivals, Floats, Measured, Ticket
 
 
@@ -38,8 +39,8 @@ class Clairvoyant(Scheduler):
     def __init__(self, board: Board, services: int, rng: np.random.Generator, truth: Truth) -> None:
         super().__init__(board, services, rng)
         self._truth = truth
-        self._stretch = discounted(services, len(board))
-        self._square = discounted(services, len(board))
+        self._stretch = discounted(services, len(board), HALF_LIFE_S)
+        self._square = discounted(services, len(board), HALF_LIFE_S)
 
     def prepare(self, arrivals: Arrivals, now: float) -> None:
         mean = self._stretch.mean(1.0, PRIOR_RATIOS, arrivals.service, now)

@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from policies.schedule.arms import MakeMemory, discounted
 from policies.schedule.base import Scheduler, best_server
+from policies.schedule.belief import Belief
 from policies.schedule.board import Board
-from policies.schedule.forecast import Forecast, MakeMemory, SlotForecast, discounted
+from policies.schedule.forecast import Forecast, SlotForecast
 from policies.schedule.reward import ProfileEnergy, measured_reward, reward
 from policies.schedule.types import REFUSED, Arrivals, Floats, Measured, Ticket
 from policies.types import OnInfeasible
@@ -31,6 +33,8 @@ PRIOR_SLACK = 0.5
 """f(y) that a cold arm is believed to have had."""
 MARGIN = 0.5
 COMFORT = 0.5
+FEW = 6
+"""Requests times servers of a slot that are computed one by one: matrices take longer to set up than that."""
 NO = -1e9
 """Index of a server that breaks C2 or C3."""
 
@@ -49,19 +53,29 @@ class CsUcb(Scheduler):
         """`on_infeasible`: reject a request that is late on every server, or (otherwise) take the least violation."""
         super().__init__(board, services, rng)
         self.forecast = Forecast(board, services, make_memory)
-        self._rewards = make_memory(services, len(board))
         self._rejects = on_infeasible is OnInfeasible.REJECT
         self._generation = list(board.generation)
         self._energy = ProfileEnergy(board)
 
+    def believe(self, belief: Belief) -> None:
+        """Arms that were not measured lately are like this from now on."""
+        self.forecast.belief = belief
+        self._energy = ProfileEnergy(self.board, belief.energy)
+
     def prepare(self, arrivals: Arrivals, now: float) -> None:
         self._follow()
-        self._slot: SlotForecast = self.forecast.slot(arrivals, now)
+        self._slot: SlotForecast = self.forecast.slot(arrivals, now, MARGIN)
         self._per_limit = 1.0 / arrivals.limit_s
         self._need = arrivals.bits * self._per_limit
         self._worst_j = self._energy.worst_j(arrivals, self._slot.tokens)
         self._touched: set[int] = set()
-        self._base = self._optimism(arrivals, now)
+        self._base = self._optimism(now)
+        self._per_bandwidth = 1.0 / np.maximum(self.board.bandwidth, 1.0)
+        if len(arrivals) * len(self.board) <= FEW:
+            self._slack = np.empty((len(arrivals), len(self.board)))
+            cells = [[self._refresh(k, server) for server in range(len(self.board))] for k in range(len(arrivals))]
+            self._index = np.array(cells)
+            return
         self._slack = self._constraints()
         self._index = self._base[self._slot.group]
         self._index += THETA * np.minimum(self._slack - COMFORT, 0.0)
@@ -83,36 +97,35 @@ class CsUcb(Scheduler):
         )
         ticket = self.board.place(arrivals, k, server, now, expected.server_s, expected.network_s)
         ticket.reference_j, ticket.room = float(self._worst_j[k]), room
+        ticket.forecast_s = expected.latency_s
+        ticket.slack, ticket.index = float(self._slack[k, server]), float(self._index[k, server])
         self._touched.add(server)
         return ticket
 
     def learn(self, ticket: Ticket, measured: Measured, now: float) -> None:
         self._follow()
-        self.forecast.observe(ticket, measured, now)
-        value = measured_reward(ticket, measured)
-        if value is not None:
-            self._rewards.add(ticket.service, ticket.server, value, now)
+        value, energy = measured_reward(ticket, measured), self._energy.ratio(ticket, measured)
+        ticket.lesson = self.forecast.observe(ticket, measured, now, value, energy)
 
-    def _optimism(self, arrivals: Arrivals, now: float) -> Floats:
+    def _optimism(self, now: float) -> Floats:
         """R̄ + δ sqrt(ln t / L) of the classes in the slot, shape (classes, servers)."""
         slot = self._slot
-        size = np.bincount(slot.group)
-        prompt = np.bincount(slot.group, arrivals.prompt_tokens) / size
-        tokens = np.bincount(slot.group, slot.tokens) / size
-        promised = reward(self._energy.share(prompt, tokens), np.array(PRIOR_SLACK))
-        count = self._rewards.count(slot.classes, now)
+        rewards = self.forecast.arms.reward
+        prompt, tokens = slot.typical()
+        promised = reward(self._energy.share(prompt, tokens), PRIOR_SLACK)
+        count = rewards.count(slot.classes, now)
         t = np.maximum(count.sum(axis=1, keepdims=True), np.e)
-        optimism: Floats = self._rewards.mean(promised, PRIOR_REWARDS, slot.classes, now)
+        optimism: Floats = rewards.mean(promised, PRIOR_REWARDS, slot.classes, now)
         optimism += DELTA * np.sqrt(np.log(t) / (count + PRIOR_REWARDS))
         return optimism
 
     def _constraints(self) -> Floats:
         """f(y) of placing each request on each server: NO where C2 or C3 would break, below 0 where only C1 would."""
         board = self.board
-        self._per_bandwidth = per_bandwidth = 1.0 / np.maximum(board.bandwidth, 1.0)
+        per_bandwidth = self._per_bandwidth
         left = (board.bandwidth - board.reserved_bits_per_s) * per_bandwidth
-        bandwidth = np.stack((np.ones(len(self._need)), self._need), 1) @ np.stack((left, -per_bandwidth))
-        slack = self._slot.all(MARGIN)
+        bandwidth = left - self._need[:, None] * per_bandwidth
+        slack = self._slot.all()
         slack *= -self._per_limit[:, None]
         slack += 1.0
         np.minimum(slack, bandwidth, out=slack)
@@ -143,9 +156,8 @@ class CsUcb(Scheduler):
         return np.where(board.up & (free >= 0), free / np.maximum(board.capacity, 1.0), NO)
 
     def _follow(self) -> None:
-        """Servers joined or changed: make room, and forget those whose index was taken by another."""
+        """Servers joined or changed. What was measured of them follows by itself, see `Forecast`."""
         if self._generation == self.board.generation:
             return
-        self._rewards.follow(self._generation, self.board.generation)
         self._generation = list(self.board.generation)
         self._energy = ProfileEnergy(self.board)

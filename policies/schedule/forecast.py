@@ -9,31 +9,29 @@ profile says when nothing has been heard from it for long.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from policies.schedule.arms import Arms, Lesson, MakeMemory, discounted
 from policies.schedule.board import Board
-from policies.schedule.memory import Discounted, Memory
+from policies.schedule.memory import Rows
 from policies.schedule.types import Arrivals, Floats, Ints, Measured, Ticket
 
-HALF_LIFE_S = 20.0
+if TYPE_CHECKING:
+    from policies.schedule.belief import Belief
+
+LINK_HALF_LIFE_S = 5.0
+"""Every request that crosses a link measures it; what it carried while it was good would outweigh what it carries now."""
 PRIOR_RATIOS, PRIOR_SPREAD = 3.0, 0.25
 """A cold arm is believed as if three requests had taken what the profile says, give or take a quarter."""
 PRIOR_BITS = 2e6
 """A link is believed to be as configured until about this much has crossed it."""
+LONGEST_S = 1e6
+"""Nothing is sent for longer than eleven days; a larger number is a broken clock."""
 MAX_RATIO = 20.0
 """One absurd measurement must not close a server for many half-lives."""
-
-
-MakeMemory = Callable[[int, int], Memory]
-"""A memory of some rows and columns."""
-
-
-def discounted(rows: int, columns: int) -> Memory:
-    """How measurements fade where nothing else is said."""
-    return Discounted(rows, columns, HALF_LIFE_S)
 
 
 class Forecast:
@@ -42,52 +40,85 @@ class Forecast:
     def __init__(self, board: Board, services: int, make_memory: MakeMemory = discounted) -> None:
         """`services` is the number of service classes; `make_memory` says how measurements fade."""
         self._board = board
-        self._ratio = make_memory(services, len(board))
-        self._square = make_memory(services, len(board))
-        self._length = make_memory(services, 1)
-        self._seconds_per_bit = make_memory(1, len(board))
+        self.arms = Arms(services, len(board), make_memory)
+        self.belief: Belief | None = None
+        """What unmeasured and faded arms are like; the profile's arithmetic as it stands while there is none."""
+        self._seconds_per_bit = make_memory(1, len(board), LINK_HALF_LIFE_S)
+        self._sent = False
+        """Whether a sending time was ever measured; else bandwidths are left to whoever tells the board."""
         self._generation = list(board.generation)
 
-    def slot(self, arrivals: Arrivals, now: float) -> SlotForecast:
-        """What latencies these requests would have on every server."""
+    def slot(self, arrivals: Arrivals, now: float, margin: float = 0.0) -> SlotForecast:
+        """What latencies these requests would have on every server, with `margin` standard deviations on top."""
         self._follow()
-        classes, group = np.unique(arrivals.service, return_inverse=True)
-        ratio = self._ratio.mean(1.0, PRIOR_RATIOS, classes, now)
-        square = self._square.mean(1.0 + PRIOR_SPREAD**2, PRIOR_RATIOS, classes, now)
-        spread = np.sqrt(np.maximum(square - ratio**2, 0.0))
-        tokens = arrivals.max_tokens * self._length.mean(1.0, PRIOR_RATIOS, classes, now)[group, 0]
-        believed = 1.0 / np.maximum(self._board.profile_bandwidth, 1.0)
-        seconds_per_bit = self._seconds_per_bit.mean(believed, PRIOR_BITS, ONLY, now)[0]
-        self._board.bandwidth[:] = np.where(self._board.profile_bandwidth > 0, 1.0 / seconds_per_bit, 0.0)
-        return SlotForecast(self._board, arrivals, classes, group, tokens, ratio, spread, seconds_per_bit)
+        classes, group = _classes(arrivals.service)
+        arms, belief = self.arms, self.belief
+        by_profile: tuple[Floats | float, ...] = (1.0, 1.0 + PRIOR_SPREAD**2, 1.0)
+        usual = (belief.ratio[classes], belief.square[classes], belief.length[classes]) if belief else by_profile
+        ratio = arms.ratio.mean(usual[0], PRIOR_RATIOS, classes, now)
+        factor = ratio
+        if margin:
+            square = arms.square.mean(usual[1], PRIOR_RATIOS, classes, now)
+            factor = ratio + margin * np.sqrt(np.maximum(square - ratio**2, 0.0))
+        tokens = arrivals.max_tokens * arms.length.mean(usual[2], PRIOR_RATIOS, classes, now)[group, 0]
+        seconds_per_bit = 1.0 / np.maximum(self._board.profile_bandwidth, 1.0)
+        if self._sent:
+            seconds_per_bit = self._seconds_per_bit.mean(seconds_per_bit, PRIOR_BITS, ONLY, now)[0]
+            self._board.bandwidth[:] = np.where(self._board.profile_bandwidth > 0, 1.0 / seconds_per_bit, 0.0)
+        return SlotForecast(self._board, arrivals, classes, group, tokens, factor, seconds_per_bit)
 
-    def observe(self, ticket: Ticket, measured: Measured, now: float) -> None:
-        """Learn from the outcome of a placed request; impossible numbers are ignored.
+    def observe(
+        self, ticket: Ticket, measured: Measured, now: float, reward: float | None = None, energy: float | None = None
+    ) -> Lesson:
+        """Learn from the outcome of a placed request and return what it taught; impossible numbers are ignored.
 
-        A request that was given up took longer than nobody knows: it counts as twice its limit, or its forecast if that is more.
+        `reward` and `energy` are noted with it.
         """
         self._follow()
-        i = ticket.server
-        latency = 2 * ticket.limit_s if measured.latency_s is None else measured.latency_s
-        ratio = (latency - ticket.network_s) / max(ticket.expected_s, 1e-6)
-        if np.isfinite(ratio) and latency >= 0:
-            ratio = min(max(ratio, 0.0), MAX_RATIO)
-            ratio = max(ratio, 1.0) if measured.latency_s is None else ratio
-            self._ratio.add(ticket.service, i, ratio, now)
-            self._square.add(ticket.service, i, ratio**2, now)
-        if measured.tokens is not None and 0 <= measured.tokens <= ticket.max_tokens:
-            self._length.add(ticket.service, 0, measured.tokens / ticket.max_tokens, now)
-        if measured.sending_s is not None and 0 < measured.sending_s < np.inf:
+        answered = measured.latency_s is not None
+        lesson = Lesson(
+            ticket.service, ticket.server, answered, _ratio(ticket, measured), _length(ticket, measured), reward, energy
+        )
+        self.arms.take(lesson, now)
+        if measured.sending_s is not None and 0 < measured.sending_s < LONGEST_S:
+            self._sent = True
             bits = ticket.bits + ticket.ahead_bits
-            self._seconds_per_bit.add(0, i, measured.sending_s / max(bits, 1.0), now, weight=bits)
+            self._seconds_per_bit.add(0, ticket.server, measured.sending_s / max(bits, 1.0), now, weight=bits)
+        return lesson
 
     def _follow(self) -> None:
         """Make room for new servers, and forget about those whose index was taken by another."""
         if self._generation == self._board.generation:
             return
-        for memory in (self._ratio, self._square, self._seconds_per_bit):
-            memory.follow(self._generation, self._board.generation)
+        self.belief = None
+        self.arms.follow(self._generation, self._board.generation)
+        self._seconds_per_bit.follow(self._generation, self._board.generation)
         self._generation = list(self._board.generation)
+
+
+def _ratio(ticket: Ticket, measured: Measured) -> float | None:
+    """Measured over computed time. A request that was given up took longer than nobody knows: it counts as twice its limit,
+    or its forecast if that is more.
+    """
+    latency = 2 * ticket.limit_s if measured.latency_s is None else measured.latency_s
+    ratio = (latency - ticket.network_s) / max(ticket.expected_s, 1e-6)
+    if not math.isfinite(ratio) or latency < 0:
+        return None
+    return min(max(ratio, 0.0 if measured.latency_s is not None else 1.0), MAX_RATIO)
+
+
+def _length(ticket: Ticket, measured: Measured) -> float | None:
+    if measured.tokens is None or not 0 <= measured.tokens <= ticket.max_tokens:
+        return None
+    return measured.tokens / ticket.max_tokens
+
+
+def _classes(service: Ints) -> tuple[Rows, Ints]:
+    """The classes that occur, and which of them each request is."""
+    if len(service) == 1:  # the usual slot of a live gateway; finding what is unique would take a tenth of its decision
+        return slice(service[0], service[0] + 1), FIRST
+    classes, group = np.unique(service, return_inverse=True)
+    return classes, group
 
 
 class Expected(NamedTuple):
@@ -108,40 +139,47 @@ class SlotForecast:
         self,
         board: Board,
         arrivals: Arrivals,
-        classes: Ints,
+        classes: Rows,
         group: Ints,
         tokens: Floats,
-        ratio: Floats,
-        spread: Floats,
+        factor: Floats,
         seconds_per_bit: Floats,
     ) -> None:
+        """`factor` of shape (classes, servers) is measured over computed time, with whatever margin is wanted."""
         self._board = board
         self._arrivals = arrivals
         self.classes = classes
-        """The service classes in the slot, shape (classes,)."""
+        """The service classes in the slot."""
         self.group = group
         """Which of `classes` each request is, shape (K,)."""
         self.tokens = tokens
         """Expected lengths of the answers, shape (K,)."""
-        self._ratio, self._spread = ratio, spread
+        self._factor = factor
         self._seconds_per_bit = seconds_per_bit
 
-    def all(self, margin: float = 0.0) -> Floats:
-        """Seconds until the answer, with `margin` standard deviations on top, shape (K, servers)."""
+    def typical(self) -> tuple[Floats, Floats]:
+        """Mean prompt and mean expected answer of each class in the slot, tokens, shape (classes,)."""
+        if len(self.group) == 1:
+            return self._arrivals.prompt_tokens, self.tokens
+        size = np.bincount(self.group)
+        return np.bincount(self.group, self._arrivals.prompt_tokens) / size, np.bincount(self.group, self.tokens) / size
+
+    def all(self) -> Floats:
+        """Seconds until the answer, shape (K, servers)."""
         board, arrivals = self._board, self._arrivals
-        self._factor = self._ratio + margin * self._spread
         ones = np.ones(len(arrivals))
-        waits, per_prompt_token, per_token = self._rates(slice(None))
-        latency = np.stack((ones, arrivals.prompt_tokens, self.tokens), 1) @ np.stack((waits, per_prompt_token, per_token))
+        # np.array instead of np.stack, which spends more on checks than a slot of one request has to spend at all.
+        latency = np.array((ones, arrivals.prompt_tokens, self.tokens)).T @ np.array(self._rates(slice(None)))
         latency *= self._factor[self.group]
-        latency += np.stack((ones, arrivals.bits), 1) @ np.stack((self._network(slice(None)), self._seconds_per_bit))
+        latency += np.array((ones, arrivals.bits)).T @ np.array((self._network(slice(None)), self._seconds_per_bit))
         near = np.flatnonzero(arrivals.origin >= 0)
-        origin = arrivals.origin[near]
-        latency[near, origin] += board.near_s[origin] - board.far_s[origin]
+        if len(near):
+            origin = arrivals.origin[near]
+            latency[near, origin] += board.near_s[origin] - board.far_s[origin]
         return latency
 
     def cell(self, k: int, server: int) -> Expected:
-        """Request `k` on `server` as the board is now, with the margin of `all`."""
+        """Request `k` on `server` as the board is now."""
         arrivals, board = self._arrivals, self._board
         waits, per_prompt_token, per_token = self._rates(server)
         near = board.near_s[server] - board.far_s[server] if arrivals.origin[k] == server else 0.0
@@ -158,7 +196,7 @@ class SlotForecast:
     def _rates(self, at: slice | int) -> tuple[Floats, Floats, Floats]:
         """Of the servers `at`: wait_infer for the prompts before it, seconds per prompt token and per token of the answer."""
         board = self._board
-        with_this = board.outstanding[at] + 1.0
+        with_this = board.outstanding[at] + board.elsewhere[at] + 1.0
         slots = board.slots[at]
         least, most = (np.minimum, np.maximum) if isinstance(at, slice) else (min, max)
         step = board.step_s[at] + board.step_per_sequence_s[at] * least(with_this, slots)
@@ -167,5 +205,6 @@ class SlotForecast:
         return board.waiting_tokens[at] * board.prefill_s[at], board.prefill_s[at] * board.replicas[at], step * rounds
 
 
-ONLY: Ints = np.zeros(1, dtype=np.int64)
+ONLY = slice(0, 1)
 """The row of a memory that has one."""
+FIRST: Ints = np.zeros(1, dtype=np.int64)

@@ -9,13 +9,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from policies.schedule.types import Floats, Ints
 
+Rows = Ints | slice
+"""Which rows of a memory; a slice is read in a third of the time, which is most of a decision about one request."""
 REBASE = 64.0
 """Half-lives after which the discounted weights are scaled back; 2^64 is far from the largest float."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Totals:
+    """Weights and weighted sums of values, shape (rows, columns) each."""
+
+    weight: Floats
+    sum: Floats
 
 
 class Memory(ABC):
@@ -32,20 +43,30 @@ class Memory(ABC):
         self._weight[row, column] += weight
         self._sum[row, column] += weight * value
 
-    def count(self, rows: Ints, now: float) -> Floats:
-        """The effective number of values in some rows, shape (len(rows), columns)."""
+    def count(self, rows: Rows, now: float) -> Floats:
+        """The effective number of values in some rows, shape (rows, columns)."""
         unit = self._unit(self._clock(now))  # first: it drops what has left a window
         count: Floats = self._weight[rows] / unit
         return count
 
-    def mean(self, prior: Floats | float, strength: float, rows: Ints, now: float) -> Floats:
-        """Means of some rows, shape (len(rows), columns), shrunk toward `prior`, which counts as `strength` > 0 values.
+    def mean(self, prior: Floats | float, strength: float, rows: Rows, now: float) -> Floats:
+        """Means of some rows, shape (rows, columns), shrunk toward `prior`, which counts as `strength` > 0 values.
 
         `prior` is a number or has the shape (columns,) or that of the result.
         """
         prior_weight = strength * self._unit(self._clock(now))
         mean: Floats = (self._sum[rows] + prior_weight * prior) / (self._weight[rows] + prior_weight)
         return mean
+
+    def totals(self, now: float) -> Totals:
+        """Weights and sums as if everything had been measured now, for another memory of this shape to take over."""
+        unit = self._unit(self._clock(now))
+        return Totals(self._weight / unit, self._sum / unit)
+
+    def restore(self, totals: Totals, now: float) -> None:
+        """Hold `totals`, measured now, instead of what was here."""
+        unit = self._unit(self._clock(now))
+        self._weight, self._sum = totals.weight * unit, totals.sum * unit
 
     def forget(self, column: int) -> None:
         """Drop all about one column: another server has taken its place."""
@@ -109,6 +130,13 @@ class Sliding(Memory):
     def add(self, row: int, column: int, value: float, now: float, weight: float = 1.0) -> None:
         super().add(row, column, value, now, weight)
         self._values.append((self._now, row, column, value, weight))
+
+    def restore(self, totals: Totals, now: float) -> None:
+        super().restore(totals, now)
+        rows, columns = totals.weight.nonzero()
+        weights, sums = totals.weight[rows, columns].tolist(), totals.sum[rows, columns].tolist()
+        cells = zip(rows.tolist(), columns.tolist(), weights, sums, strict=True)
+        self._values = deque((self._now, row, column, total / weight, weight) for row, column, weight, total in cells)
 
     def forget(self, column: int) -> None:
         super().forget(column)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from policies.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from policies.schedule.arms import Lesson
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -75,8 +79,8 @@ class Arrivals:
     @classmethod
     def one(cls, service: int, origin: int, limit_s: float, prompt_tokens: float, max_tokens: float, bits: float) -> Arrivals:
         """A slot with a single request."""
-        floats = (np.array([value], dtype=np.float64) for value in (limit_s, prompt_tokens, max_tokens, bits))
-        return cls(np.array([service]), np.array([origin]), *floats)
+        floats = np.array((limit_s, prompt_tokens, max_tokens, bits), dtype=np.float64)
+        return cls(np.array((service,)), np.array((origin,)), floats[:1], floats[1:2], floats[2:3], floats[3:])
 
 
 @dataclass(slots=True)
@@ -103,9 +107,17 @@ class Ticket:
     """Energy that counts as the worst for this request; 0 for a policy that does not look at energy."""
     room: float = 1.0
     """Share of the server's capacity and bandwidth that was left when this was placed, the smaller of both."""
+    forecast_s: float = 0.0
+    """The latency that was forecast, measurements and a margin included."""
+    slack: float = 1.0
+    """f(y) as it was forecast: below 0 the request is expected to miss its limit."""
+    index: float = 0.0
+    """What the server was chosen by."""
     sending: bool = True
     waiting: bool = True
     """Whether the first token is still to come."""
+    lesson: Lesson | None = None
+    """What its outcome taught a policy that learns from forecasts; None before."""
 
 
 @dataclass(frozen=True, slots=True)

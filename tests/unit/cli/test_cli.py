@@ -15,11 +15,11 @@ COMMANDS = ("check", "up", "down", "status", "index")
 def test_help_names_every_command(isthmus: Isthmus) -> None:
     result = isthmus("--help")
     assert result.exit_code == 0
-    for command in (*COMMANDS, "init", "k8s", "route"):
+    for command in (*COMMANDS, "bench", "init", "k8s", "route"):
         assert command in result.stdout
 
 
-@pytest.mark.parametrize("command", [(c,) for c in (*COMMANDS, "init", "route")] + [("k8s", "render")])
+@pytest.mark.parametrize("command", [(c,) for c in (*COMMANDS, "bench", "init", "route")] + [("k8s", "render")])
 def test_every_command_has_json(isthmus: Isthmus, command: tuple[str, ...]) -> None:
     assert "--json" in isthmus(*command, "--help").stdout
 

@@ -125,10 +125,10 @@ models:
         ),
         (ECHO + "gateway: {port: 70000}", "isthmus.yaml: gateway.port is 70000; input should be less than or equal to 65535."),
         ("models: {a: {engine: llama_cpp}}", "isthmus.yaml: models.a.path is missing: the GGUF file."),
-        ("models: {a: {}}", "isthmus.yaml: models.a.engine is missing; it is one of llama_cpp, vllm, remote, echo."),
+        ("models: {a: {}}", "isthmus.yaml: models.a.engine is missing; it is one of llama_cpp, vllm, split, remote, echo."),
         (
             "models: {a: {engine: lama_cpp}}",
-            "models.a.engine is 'lama_cpp' (did you mean 'llama_cpp'?); it must be one of llama_cpp, vllm, remote, echo.",
+            "models.a.engine is 'lama_cpp' (did you mean 'llama_cpp'?); it must be one of llama_cpp, vllm, split, remote, echo.",
         ),
         ("models: {a: {engine: echo, tier: fog}}", "isthmus.yaml: models.a.tier is 'fog'; it must be 'edge' or 'cloud'."),
         ("models: 3", "isthmus.yaml: models is 3; it must hold keys of its own."),

@@ -27,6 +27,7 @@ class FakeReplica:
         self.requests: list[GenerateRequest] = []
         self.cancelled = 0
         self.healthy = True
+        self.report = REPORT
 
     async def complete(self, request: GenerateRequest) -> Completion:
         self.requests.append(request)
@@ -35,7 +36,7 @@ class FakeReplica:
         if self.fault is not None:
             raise self.fault
         shown = Signals(mean_logprob=-0.1, least_logprob=-0.5, tokens=2) if request.logprobs else Signals(tokens=2)
-        return Completion(self.text, "stop", replace(REPORT, shown=shown))
+        return Completion(self.text, "stop", replace(self.report, shown=shown))
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         self.requests.append(request)
@@ -46,7 +47,7 @@ class FakeReplica:
             if self.fault is not None and number == self.fault_at:
                 raise self.fault
             yield Delta(word if number == 0 else f" {word}")
-        yield Delta("", "stop", replace(REPORT))
+        yield Delta("", "stop", replace(self.report))
 
     async def check_health(self) -> None:
         if not self.healthy:

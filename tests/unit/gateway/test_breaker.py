@@ -3,14 +3,36 @@
 from deployments.gateway.breaker import Breaker
 
 
-def test_three_failures_in_a_row_open_it_and_a_probe_closes_it() -> None:
+def test_three_failures_in_a_row_open_it_and_an_answer_after_a_probe_closes_it() -> None:
     breaker = Breaker()
     for second in (1.0, 2.0):
         breaker.failed(second, second, "late")
         assert breaker.why is None
     breaker.failed(3.0, 3.0, "late")
     assert breaker.why == "late"
-    breaker.close()
+    assert breaker.may_be_tried(3.0)
+    breaker.try_out()
+    breaker.succeeded()
+    assert (breaker.why, breaker.half_open) == (None, False)
+
+
+def test_a_trial_that_fails_opens_it_at_once_and_for_longer_each_time() -> None:
+    breaker, now, waited = Breaker(), 0.0, []
+    breaker.open("no answer")
+    for _ in range(8):
+        began = now
+        while not breaker.may_be_tried(now):
+            now += 1.0
+        waited.append(now - began)
+        breaker.try_out()
+        assert breaker.half_open
+        breaker.failed(now, now, "no answer again")
+        assert breaker.why == "no answer again"
+    assert waited == [0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert not breaker.may_be_tried(now)
+    breaker.try_out()
+    breaker.succeeded()
+    breaker.failed(now + 1, now + 1, "late")
     assert breaker.why is None
 
 

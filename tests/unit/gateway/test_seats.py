@@ -74,6 +74,19 @@ async def test_a_place_given_to_somebody_who_just_left_goes_on() -> None:
     assert (seats.taken, seats.waiting) == (1, 0)
 
 
+async def test_a_place_that_becomes_free_as_somebody_gives_up_goes_to_the_next() -> None:
+    seats = Seats("x", places=1, queue=2)
+    await seats.enter()
+    leaver, patient = asyncio.create_task(seats.enter()), asyncio.create_task(seats.enter())
+    await turns()
+    leaver.cancel()
+    seats.leave()
+    with pytest.raises(asyncio.CancelledError):
+        await leaver
+    assert patient.done()
+    assert (seats.taken, seats.waiting) == (1, 0)
+
+
 async def test_without_a_queue_nobody_waits() -> None:
     seats = Seats("x", places=1, queue=0)
     await seats.enter()

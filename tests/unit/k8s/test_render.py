@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from cluster.config import load
-from cluster.k8s.render import render
+from cluster.k8s.render import render, write
+from policies.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "smart_home" / "isthmus.yaml"
@@ -49,6 +50,11 @@ def test_the_configuration_travels_with_it(two_edges: Path, tmp_path: Path) -> N
     copy = tmp_path / "copy.yaml"
     copy.write_text(config_map["data"]["isthmus.yaml"])
     assert load(copy) == load(two_edges)
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(two_edges: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"rayservice\.yaml cannot be written \(File exists\)"):
+        write(load(two_edges), two_edges, "isthmus:test", two_edges)
 
 
 def test_an_emulated_link_stays_at_home(two_edges: Path, tmp_path: Path) -> None:

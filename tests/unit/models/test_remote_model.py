@@ -5,7 +5,7 @@ import json
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -219,6 +219,30 @@ async def test_a_refused_request_is_the_callers_matter(service: Service, engines
     service.replies = [JSONResponse({"error": error}, status)]
     with pytest.raises(InvalidRequest, match=r"far does not accept the request: .*4096 tokens"):
         await (await start(engines, service.url)).complete(REQUEST)
+
+
+def unsupported(param: str, code: str) -> JSONResponse:
+    return JSONResponse({"error": {"message": f"{param} is not supported with this model", "param": param, "code": code}}, 400)
+
+
+async def test_what_a_model_refuses_once_is_written_otherwise_from_then_on(service: Service, engines: list[RemoteEngine]):
+    service.replies = [unsupported("max_tokens", "unsupported_parameter"), unsupported("temperature", "unsupported_value"), GOOD]
+    engine = await start(engines, service.url)
+    for _ in range(2):
+        assert (await engine.complete(REQUEST)).text == "Good day"
+    assert [(r.get("max_tokens"), r.get("max_completion_tokens"), r.get("temperature")) for r in service.requests] == [
+        (8, None, 0.0),
+        (None, 8, 0.0),
+        (None, 8, None),
+        (None, 8, None),
+    ]
+
+
+async def test_a_temperature_that_was_asked_for_is_not_dropped(service: Service, engines: list[RemoteEngine]):
+    service.replies = [unsupported("temperature", "unsupported_value")]
+    with pytest.raises(InvalidRequest, match="temperature is not supported"):
+        await (await start(engines, service.url)).complete(replace(REQUEST, sampling=Sampling(8, temperature=0.7)))
+    assert len(service.requests) == 2
 
 
 async def test_another_refusal_is_a_failure(service: Service, engines: list[RemoteEngine]):

@@ -33,7 +33,7 @@ def test_the_client_of_a_remote_model_runs_at_the_head_and_its_text_is_made_in_t
 
 
 def test_a_model_cannot_run_on_a_site_of_the_other_tier():
-    with pytest.raises(ValueError, match="'cloud' is a cloud site, but the model is for the edge"):
+    with pytest.raises(ValueError, match="'cloud' is a site of the cloud, but the model is for the edge"):
         config(small={"engine": "echo", "sites": ["cloud"]})
 
 

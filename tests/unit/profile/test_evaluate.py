@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +71,26 @@ def test_missing_cells_are_never_chosen(make: Make) -> None:
     test = make([[0.5, nan], [0.5, 1.0]], [[1.0, nan], [1.0, 2.0]])
     result = evaluate(train, test, "latency_s", np.eye(3), np.eye(3)[:2])
     assert result["policies"]["best_single"]["accuracy"] == pytest.approx(0.75)
+
+
+def test_the_best_of_paths_measured_rarely_is_told_by_what_they_have_in_common(make: Make) -> None:
+    """Twelve answers for each of sixteen paths whose stages add up: the highest mean is mostly luck."""
+    stages = [(retrieve, model) for retrieve in range(4) for model in range(4)]
+    chances = np.array([0.2 + 0.15 * retrieve + 0.08 * model for retrieve, model in stages])
+    reached = dict[str, list[float]]()
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        seen = rng.random((200, 16)) < 0.06
+        answers = np.where(seen, rng.random(seen.shape) < chances, np.nan)
+        train, test = (
+            make(answers.tolist(), np.where(seen, 1.0, np.nan).tolist()),
+            make([chances.tolist()] * 50, [[1.0] * 16] * 50),
+        )
+        rows = [replace(row, retrieve=f"r{r}", generate=f"m{m}") for row, (r, m) in zip(train.paths, stages, strict=True)]
+        policies = evaluate(replace(train, paths=tuple(rows)), test, "latency_s", unit(rng, 200), unit(rng, 50))["policies"]
+        for name in ("isthmus", "best_single"):
+            reached.setdefault(name, []).append(policies[name]["accuracy"])
+    assert np.mean(reached["isthmus"]) > np.mean(reached["best_single"]) + 0.02
 
 
 def test_tables_that_do_not_fit(make: Make) -> None:

@@ -62,3 +62,21 @@ def test_columns_grow_and_are_forgotten() -> None:
     memory.add(0, 2, 5.0, 0.0)
     memory.forget(0)
     assert memory.mean(0.0, 1e-9, ROW, 0.0)[0] == pytest.approx([0.0, 0.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Plain(1, 2), lambda: Discounted(1, 2, 10.0), lambda: Sliding(1, 2, 20.0)],
+    ids=["plain", "discounted", "sliding"],
+)
+def test_what_one_memory_holds_another_can_take_over(make) -> None:
+    memory, other = make(), make()
+    for second, value in enumerate((1.0, 2.0, 4.0)):
+        memory.add(0, 1, value, second, weight=2.0)
+    other.add(0, 0, 9.0, 500.0)
+    other.restore(memory.totals(3.0), 1000.0)
+    rows = slice(0, 1)
+    assert other.mean(0.5, 3.0, rows, 1000.0) == pytest.approx(memory.mean(0.5, 3.0, rows, 3.0))
+    assert other.count(rows, 1000.0) == pytest.approx(memory.count(rows, 3.0))
+    if not isinstance(other, Plain):
+        assert other.count(rows, 2000.0) == pytest.approx(0.0, abs=1e-9)

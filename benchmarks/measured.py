@@ -1,0 +1,132 @@
+"""An edge server of a real cluster, measured: how fast it is, and what its requests take under load."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import yaml
+
+from cluster.config import Config
+from cluster.ports import free_ports
+
+CONTEXTS = 2
+SHAPE = {"width": 512, "layers": 8, "heads": 8, "hidden": 1408}
+CONTEXT_TOKENS, MAX_TOKENS, WORDS = 768, (16, 96), (10, 120)
+ALONE, TOGETHER = 12, 8
+"""Requests of a calibration: one at a time, and of each of two clients that ask at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One request as its client saw it."""
+
+    sent_s: float
+    prompt_tokens: int
+    tokens: int
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What was measured of the server: latency = network + prompt / prefill + tokens * (step + sequences * per sequence)."""
+
+    network_s: float
+    prefill_tokens_per_s: float
+    step_s: float
+    step_per_sequence_s: float
+
+
+class Client:
+    """Asks the gateway with prompts that begin like no other, so that no context has read any of them before."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, rng: np.random.Generator) -> None:
+        self._session, self._url, self._rng = session, url, rng
+
+    async def ask(self, words: int, max_tokens: int) -> Answered:
+        """Raises SystemExit when the answer is not one."""
+        text = " ".join("".join(chr(97 + int(letter)) for letter in self._rng.integers(0, 26, 5)) for _ in range(words))
+        body = {"model": "none/none/none/edge", "max_tokens": max_tokens, "messages": [{"role": "user", "content": text}]}
+        sent = time.perf_counter()
+        async with self._session.post(f"{self._url}/v1/chat/completions", json=body) as response:
+            answer = await response.json()
+            latency_s = time.perf_counter() - sent
+            if response.status != 200:
+                raise SystemExit(f"The gateway answered {response.status}: {answer}")
+        usage = answer["usage"]
+        return Answered(sent, usage["prompt_tokens"], usage["completion_tokens"], latency_s)
+
+
+async def calibrate(client: Client, rng: np.random.Generator) -> Device:
+    """Fit the device by least squares."""
+    alone = [await client.ask(*_sizes(rng)) for _ in range(ALONE)]
+    pairs = await asyncio.gather(*(_several(client, rng) for _ in range(CONTEXTS)))
+    together = [answered for pair in pairs for answered in pair]
+    rows = [(1.0, a.prompt_tokens, a.tokens, 0.0) for a in alone] + [(1.0, a.prompt_tokens, 0.0, a.tokens) for a in together]
+    seconds = np.array([a.latency_s for a in alone + together])
+    network, per_prompt_token, step_alone, step_together = np.linalg.lstsq(np.array(rows), seconds)[0]
+    per_sequence = max(0.0, (step_together - step_alone) / (CONTEXTS - 1))
+    return Device(
+        max(0.0, float(network)), float(1 / max(per_prompt_token, 1e-6)), float(step_alone - per_sequence), float(per_sequence)
+    )
+
+
+async def _several(client: Client, rng: np.random.Generator) -> list[Answered]:
+    return [await client.ask(*_sizes(rng)) for _ in range(TOGETHER)]
+
+
+def _sizes(rng: np.random.Generator) -> tuple[int, int]:
+    return int(rng.integers(*WORDS)), int(rng.integers(*MAX_TOKENS))
+
+
+async def work(client: Client, rng: np.random.Generator, requests: int, rate_per_s: float) -> list[Answered]:
+    """Requests by a Poisson process, whether or not earlier ones were answered."""
+    tasks = []
+    for _ in range(requests):
+        tasks.append(asyncio.create_task(client.ask(*_sizes(rng))))
+        await asyncio.sleep(float(rng.exponential(1 / rate_per_s)))
+    return await asyncio.gather(*tasks)
+
+
+def capacity_per_s(device: Device) -> float:
+    """Requests of the mean size with both contexts busy; about one word in three tokens of the random tokenizer."""
+    step = device.step_s + CONTEXTS * device.step_per_sequence_s
+    prompt = 3 * np.mean(WORDS) / device.prefill_tokens_per_s * step / (device.step_s + device.step_per_sequence_s)
+    return float(CONTEXTS / (prompt + np.mean(MAX_TOKENS) * step))
+
+
+def configuration(folder: Path) -> tuple[Config, Path]:
+    """One edge site with a model that is slow enough for its work, not the way to it, to decide."""
+    import torch
+
+    from examples.smart_home.gguf_file import write_gguf
+    from examples.smart_home.model import Llama, Shape
+    from examples.smart_home.tokens import learn
+
+    torch.manual_seed(0)
+    tokenizer = learn(["The lamp in the hall is on.", "Turn the heating down at night, please."])
+    model = Llama(Shape(vocab=tokenizer.get_vocab_size(), max_positions=CONTEXT_TOKENS, **SHAPE)).eval()  # type: ignore[arg-type]
+    write_gguf(model, tokenizer, folder / "edge.gguf", name="random")
+    port, ray_port, dashboard_port = free_ports(3)
+    settings = {
+        "cluster": {"sites": [{"name": "home", "tier": "edge", "cpus": 4}], "port": ray_port, "dashboard_port": dashboard_port},
+        "gateway": {"port": port, "cpus": 0.1},
+        "models": {
+            "edge": {
+                "engine": "llama_cpp",
+                "path": str(folder / "edge.gguf"),
+                "contexts": CONTEXTS,
+                "context_tokens": CONTEXT_TOKENS,
+                "max_ongoing": 512,
+                "max_queued": 512,
+            }
+        },
+        "log": None,
+    }
+    file = folder / "isthmus.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    return Config.model_validate(settings), file

@@ -1,0 +1,78 @@
+"""`SplitCloud`: the Serve deployment that runs the cloud's part of a split model."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import torch
+from ray import serve
+from ray.serve import Application
+
+from cluster.config import Config, SplitModel
+from cluster.energy import EnergyMeter
+from cluster.servers import cloud_site
+from deployments.models.split.checkpoint import Checkpoint
+from deployments.models.split.cloud import CloudPart
+from deployments.models.split.desk import Desk
+from deployments.models.split.load import device_for, dtype_of, partition_of
+
+SWEEP_S = 5.0
+MOST_AT_ONCE = 10_000
+"""Messages under way: uploads only wait in memory that the desk bounds, and whoever asks waits for the next pass."""
+
+
+class SplitCloud:
+    """One replica, since sessions live in it; several would each know some of them."""
+
+    async def __init__(self, config: SplitModel) -> None:  # type: ignore[misc]  # Serve awaits it
+        """Load layers a+1..N. Raises ConfigurationError, which Serve shows in its status."""
+        cloud = config.cloud
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="split-cloud")
+        part = await asyncio.get_running_loop().run_in_executor(self._thread, _load, config)
+        meter = EnergyMeter.of_this_process(cloud.power, gpus=cloud.gpus)
+        self._desk = Desk(part, self._thread, int(cloud.memory_gib * 2**30), cloud.idle_s, meter=meter)
+        self._sweeping = asyncio.create_task(self._sweep())
+
+    async def handle(self, message: bytes) -> bytes:
+        """Frames of one edge; see `Desk.handle`."""
+        return await self._desk.handle(message)
+
+    async def __del__(self) -> None:
+        """Called by Serve when the replica's time is up."""
+        if hasattr(self, "_sweeping"):
+            self._sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sweeping
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._desk.sweep()
+
+
+def bind_cloud(config: Config, name: str, model: SplitModel) -> Application:
+    """The deployment of the cloud's part of the model `name`, which all edge sites share."""
+    site = cloud_site(config, model)
+    deployment = serve.deployment(SplitCloud).options(
+        name=f"{name}.cloud",
+        num_replicas=1,
+        ray_actor_options={
+            "num_cpus": model.cloud.cpus,
+            "num_gpus": model.cloud.gpus,
+            "label_selector": {"tier": site.tier, "site": site.name},
+        },
+        max_ongoing_requests=MOST_AT_ONCE,
+        health_check_period_s=2.0,
+        graceful_shutdown_timeout_s=5.0,
+        graceful_shutdown_wait_loop_s=0.5,
+    )
+    return deployment.bind(model)
+
+
+def _load(config: SplitModel) -> CloudPart:
+    torch.set_num_threads(config.cloud.threads)
+    checkpoint = Checkpoint(config.path)
+    return CloudPart(checkpoint, partition_of(config, checkpoint), dtype_of(config), device_for(config.cloud.gpus))
