@@ -31,7 +31,7 @@ DELTA, THETA = 0.05, 4.0
 PRIOR_REWARDS = 3.0
 PRIOR_SLACK = 0.5
 """f(y) that a cold arm is believed to have had."""
-MARGIN = 0.5
+MARGIN = 0.25
 COMFORT = 0.5
 NO = -1e9
 """Index of a server that breaks C2 or C3."""
@@ -64,7 +64,7 @@ class CsUcb(Scheduler):
         self._follow()
         self._slot: SlotForecast = self.forecast.slot(arrivals, now)
         self._per_limit = 1.0 / arrivals.limit_s
-        self._need = arrivals.bits * self._per_limit
+        self._need = arrivals.bits_per_s
         self._worst_j = self._energy.worst_j(arrivals, self._slot.tokens)
         self._touched: set[int] = set()
         self._base = self._optimism(now)
