@@ -80,8 +80,9 @@ class Config(Section):
         return self.stages.preprocess_model or next(edge, self.options[0])
 
     def models_of(self, path: Path) -> tuple[str, ...]:
-        """What of `options` a request by `path` asks, the preprocessor's first."""
-        return (path.generate,) if path.preprocess == NONE else (self.preprocess_model, path.generate)
+        """What of `options` a request by `path` asks, the preprocessor's first, and what it may go on to."""
+        asked = (path.generate,) if path.preprocess == NONE else (self.preprocess_model, path.generate)
+        return asked if path.then is None else (*asked, *self.models_of(path.then))
 
     def stays_on_edge(self, path: Path) -> bool:
         """Whether all models of `path` answer at the edge alone; the other stages run there anyway."""

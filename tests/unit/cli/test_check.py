@@ -314,18 +314,19 @@ def test_up_refuses_a_bad_profile_in_one_sentence(isthmus: Isthmus, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("log", "level", "words"),
+    ("url", "level", "words"),
     [
-        ("", "ok", "/.isthmus/log.db"),
-        ("log: {url: 'postgresql+psycopg://me:secret@host/db'}", "blocked", "needs the driver psycopg"),
-        ("log: {url: nonsense}", "blocked", "is not a database URL"),
-        ("log: {url: 'sqlite:///isthmus.yaml/log.db'}", "blocked", "cannot be written"),
+        ("", "ok", "/.isthmus/"),
+        ("postgresql+psycopg://me:secret@host/db", "blocked", "needs the driver psycopg"),
+        ("nonsense", "blocked", "is not a database URL"),
+        ("sqlite:///isthmus.yaml/log.db", "blocked", "cannot be written"),
     ],
 )
-def test_log(isthmus: Isthmus, tmp_path: Path, ports: str, log: str, level: str, words: str) -> None:
-    (tmp_path / "isthmus.yaml").write_text(f"{ECHO}{ports}{log}\n")
+@pytest.mark.parametrize("key", ["log", "learning"])
+def test_databases(isthmus: Isthmus, tmp_path: Path, ports: str, key: str, url: str, level: str, words: str) -> None:
+    (tmp_path / "isthmus.yaml").write_text(f"{ECHO}{ports}" + (f"{key}: {{url: '{url}'}}\n" if url else ""))
     result = isthmus("check", "--json")
-    (found,) = [f for f in json.loads(result.stdout)["findings"] if f["name"] == "log.url"]
+    (found,) = [f for f in json.loads(result.stdout)["findings"] if f["name"] == f"{key}.url"]
     assert found["level"] == level
     assert words in found["detail"]
     assert "secret" not in result.stdout
