@@ -113,7 +113,7 @@ def test_cloud_only_and_naive_are_the_unsplit_model(bench: Bench, prompts: list[
         lengths = range(len(prompt), len(prompt) + len(answer.tokens))
         questions = [event for event in answer.trace if isinstance(event, Question)]
         assert [question.up - 4 * WIDTH * length for question, length in zip(questions[1:], lengths[1:], strict=True)] == [
-            2 * OVERHEAD
+            OVERHEAD + 2
         ] * (len(lengths) - 1)
         assert answer.computed == answer.positions
 
