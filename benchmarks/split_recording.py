@@ -126,8 +126,9 @@ class NaiveLink(Link):
     what it costs here is what it costs the link.
     """
 
-    def __init__(self, inner: Link) -> None:
+    def __init__(self, inner: Link, wire: Wire) -> None:
         self._inner = inner
+        self._wire = wire
         self._prefix = b""
 
     def upload(self, message: bytes) -> None:
@@ -139,7 +140,7 @@ class NaiveLink(Link):
         *opening, ask = [frame for frame in unpack(message) if not self._keep(frame)]
         question = frames.Question.unpack(ask.payload)
         self._prefix += question.states
-        again = replace(ask, wire=int(Wire.FLOAT32), payload=frames.Question(question.generated, self._prefix).pack())
+        again = replace(ask, wire=int(self._wire), payload=frames.Question(question.generated, self._prefix).pack())
         return await self._inner.ask(b"".join(frame.pack() for frame in (*opening, again)))
 
     async def close(self) -> None:
