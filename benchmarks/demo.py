@@ -28,6 +28,7 @@ from benchmarks.demo_asking import Asker
 from benchmarks.demo_home import Split, configure, isthmus, running, split, write_questions
 from benchmarks.demo_page import drawing, section
 from benchmarks.demo_result import Result, compare
+from benchmarks.demo_served import Served
 from benchmarks.page import write_section
 from cluster.cli.exploring import Display
 from cluster.config import Config, load
@@ -88,9 +89,11 @@ def bench(work: Path, budget: float, seconds: float, *, resume: bool) -> Result:
         shortlist = [*policies.best_paths(profile, "edge", SHORTLIST), *policies.best_paths(profile, "cloud", SHORTLIST)]
         measured = measure(config, url, questions.held_out, shortlist, work / "held-out")
     asker = Asker(work / "answers.jsonl")
-    file = configure(work, work / "profile")
+    served = Served(work / "served", work / "profile")
+    file = configure(work, served.folder)
     with running(file) as url:
-        ask(url, asker, load(file), profile, by_model, questions)
+        served.url = url
+        ask(served, asker, load(file), profile, by_model, questions)
     spent = cost(read_records(work / "profile"), len(questions.learnt) * len(config.paths))
     return compare(config, measured, asker.answers, spent, len(questions.learnt))
 
@@ -117,13 +120,13 @@ def measure(config: Config, url: str, questions: Sequence[Question], paths: Sequ
                 await emulator.run(len(questions) * len(paths), None, display.update)
         finally:
             await system.close()
-        return table(config, questions, [PathOf.parse(name) for name in paths], emulator.cells)
+        return table(config, questions, [PathOf.parse(name) for name in paths], emulator.cells, emulator.signals)
 
     with Journal(folder, {"paths": list(paths), "questions": len(questions)}, resume=True) as journal:
         return asyncio.run(run(journal))
 
 
-def ask(url: str, asker: Asker, config: Config, profile: Table, by_model: Table, questions: Split) -> None:
+def ask(served: Served, asker: Asker, config: Config, profile: Table, by_model: Table, questions: Split) -> None:
     """Every policy asks every held-out question."""
     encoder = open_encoder(config.stages.encoder)
     learnt = encoder.encode([question.query for question in questions.learnt])
@@ -132,7 +135,12 @@ def ask(url: str, asker: Asker, config: Config, profile: Table, by_model: Table,
     columns = (TextColumn("{task.description:>16}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=ERRORS) as progress:
         task = progress.add_task("asking", total=len(asks))
-        asker.ask_all(url, asks, lambda name, done, of: progress.update(task, description=name, completed=done, total=of))
+        asker.ask_all(
+            served.url,
+            asks,
+            lambda name: served.serve(adaptive=name != policies.FIXED),
+            lambda name, done, of: progress.update(task, description=name, completed=done, total=of),
+        )
 
 
 if __name__ == "__main__":

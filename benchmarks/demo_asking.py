@@ -58,12 +58,16 @@ class Asker:
         file.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
         self.answers = [Answered(**json.loads(line)) for line in whole.splitlines()]
 
-    def ask_all(self, url: str, asks: Sequence[Ask], progress: Callable[[str, int, int], None]) -> None:
-        """Policies in turn, a block of questions each. Raises openai.OpenAIError for an answer that does not come."""
+    def ask_all(
+        self, url: str, asks: Sequence[Ask], prepare: Callable[[str], None], progress: Callable[[str, int, int], None]
+    ) -> None:
+        """Policies in turn, a block of questions each, after `prepare` has made ready for the policy. Raises openai.OpenAIError
+        for an answer that does not come."""
         done = {(answer.policy, answer.query_id) for answer in self.answers}
         with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client, self._file.open("a") as out:
             for number, ask in enumerate(_in_turn(asks), start=1):
                 if (ask.policy, ask.question.query_id) not in done:
+                    prepare(ask.policy)
                     answer = _answered(client, ask)
                     out.write(json.dumps(asdict(answer)) + "\n")
                     out.flush()

@@ -56,25 +56,25 @@ class Trace:
         return 0.0 if i == 0 else self._starts[i - 1] + (bits - self._sent[i - 1]) / self._rates[i - 1]
 
 
-def read_trace(file: FilePath) -> Trace:
+def read_trace(file: FilePath, key: str = "cluster.link.trace") -> Trace:
     """A trace in seconds and Mbit/s, or in milliseconds and kbit/s (told apart by the size of the numbers).
 
-    Raises ConfigurationError when the file is missing or is not such a trace.
+    Raises ConfigurationError, which names the `key` that names the file, when it is missing or is not such a trace.
     """
     try:
         lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
         points = [(float(time), float(rate)) for time, rate in lines]
     except OSError as error:
-        raise ConfigurationError(f"cluster.link.trace: {file} cannot be read ({error.strerror}).") from None
+        raise ConfigurationError(f"{key}: {file} cannot be read ({error.strerror}).") from None
     except ValueError:
         raise ConfigurationError(
-            f"cluster.link.trace: {file} is no bandwidth trace; each line needs seconds and Mbit/s, or ms and kbit/s."
+            f"{key}: {file} is no bandwidth trace; each line needs seconds and Mbit/s, or ms and kbit/s."
         ) from None
     times, rates = [time for time, _ in points], [rate for _, rate in points]
     if len(points) < 2 or any(not 0 <= a < b < float("inf") for a, b in pairwise(times)):
-        raise ConfigurationError(f"cluster.link.trace: the times in {file} must rise from line to line, in two lines at least.")
+        raise ConfigurationError(f"{key}: the times in {file} must rise from line to line, in two lines at least.")
     if any(not 0 <= rate < float("inf") for rate in rates) or not any(rates[:-1]):
-        raise ConfigurationError(f"cluster.link.trace: the bandwidths in {file} must not be negative, nor all zero.")
+        raise ConfigurationError(f"{key}: the bandwidths in {file} must not be negative, nor all zero.")
     in_ms = median(b - a for a, b in pairwise(times)) >= MS_STEP and median(rates) >= KBPS_RATE
     time_unit, rate_unit = (1e-3, 1e3) if in_ms else (1.0, 1e6)
     return Trace([time * time_unit for time in times], [rate * rate_unit for rate in rates[:-1]])

@@ -15,8 +15,8 @@ REORDERING = frozenset({"mmr", "rerank"})
 
 def space(preprocess: Sequence[str], retrieve: Sequence[str], refine: Sequence[str], generate: Sequence[str]) -> tuple[Path, ...]:
     """Every sensible path, each once, in the order of a trie: paths with the same first stages are neighbours."""
-    options = (tuple(dict.fromkeys(stage)) for stage in (preprocess, retrieve, refine, generate))
-    return tuple(path for path in (Path(*choice) for choice in product(*options)) if senseless(path) is None)
+    one, two, three, four = (tuple(dict.fromkeys(stage)) for stage in (preprocess, retrieve, refine, generate))
+    return tuple(path for path in (Path(*choice) for choice in product(one, two, three, four)) if senseless(path) is None)
 
 
 def senseless(path: Path) -> str | None:

@@ -80,8 +80,9 @@ class Config(Section):
         return self.stages.preprocess_model or next(edge, self.options[0])
 
     def models_of(self, path: Path) -> tuple[str, ...]:
-        """What of `options` a request by `path` asks, the preprocessor's first."""
-        return (path.generate,) if path.preprocess == NONE else (self.preprocess_model, path.generate)
+        """What of `options` a request by `path` asks, the preprocessor's first, and what it may go on to."""
+        asked = (path.generate,) if path.preprocess == NONE else (self.preprocess_model, path.generate)
+        return asked if path.then is None else (*asked, *self.models_of(path.then))
 
     def stays_on_edge(self, path: Path) -> bool:
         """Whether all models of `path` answer at the edge alone; the other stages run there anyway."""
@@ -100,7 +101,7 @@ class Config(Section):
                     )
             if model.engine != "remote" and not any(s.tier == model.tier for s in self.cluster.sites):
                 raise ValueError(f"models.{name}.tier is {model.tier!r}, but no site has that tier; add one under cluster.sites")
-            if isinstance(model, SplitModel):
+            if isinstance(model, SplitModel) and model.cloud.url is None:
                 self._has_a_cloud(name, model)
         for name in self.stages.generate:
             if name not in (*self.models, *self.options):

@@ -33,12 +33,16 @@ class Cost:
     unshared_j: float
 
 
-def table(config: Config, questions: Sequence[Question], paths: Sequence[Path], cells: Mapping[str, FloatArray]) -> Table:
-    """The profile; a path is on the edge if neither its model nor the one that preprocesses for it is in the cloud."""
+def table(
+    config: Config, questions: Sequence[Question], paths: Sequence[Path], cells: Mapping[str, FloatArray], signals: FloatArray
+) -> Table:
+    """The profile, from `cells` and `signals` as the Emulator has them. A path is on the edge if neither its model nor the one
+    that preprocesses for it is in the cloud."""
     ids, texts = tuple(question.query_id for question in questions), tuple(question.query for question in questions)
     profile = Profile(ids, texts, tuple(path.name for path in paths), **cells)
     domains = tuple(question.domain or config.domain for question in questions)
-    return Table(profile, tuple(_row(config, path) for path in paths), domains, tuple(q.reference for q in questions))
+    rows, references = tuple(_row(config, path) for path in paths), tuple(question.reference for question in questions)
+    return Table(profile, rows, domains, references, None if np.isnan(signals).all() else signals)
 
 
 def cost(records: Sequence[Record], of_cells: int) -> Cost:

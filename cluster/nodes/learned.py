@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.error
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from cluster.nodes.direct import ask
@@ -26,6 +27,8 @@ class LearnedStatus:
     saved_ago_s: float | None
     restored_version: int | None
     trouble: str | None
+    demand: Mapping[str, Mapping[str, float]]
+    """By model: requests that arrived, missed their limit and were served while the orchestrator ran, and seconds of service."""
 
     @property
     def sentence(self) -> str:

@@ -44,6 +44,8 @@ class Status:
     """The version that this process began with; None if from the profile."""
     trouble: str | None = None
     """Why state is not kept, or what could not be used."""
+    demand: Mapping[str, Demand] = field(default_factory=dict)
+    """What came for each model since this process began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,8 @@ class Orchestrator:
             ratings=learner.ratings,
             gateways=gateways,
             saved_ago_s=ago,
+            demand=self._counters.totals(),
         )
-
-    def demand(self) -> Mapping[str, Demand]:
-        """What all gateways have counted for each model while this process has run. It only grows."""
-        return self._counters.totals()
 
     async def _run(self) -> None:
         while True:

@@ -4,8 +4,8 @@ A request waits for one of the slots, its prompt is computed (one prompt at a ti
 engine that puts prefill first), then it decodes: with n running, each gains one token every step_s + n step_per_sequence_s.
 All running sequences progress alike, so one counter of tokens and the counts at which each will be done describe them all.
 
-An engine whose slots have a processor each, as llama.cpp's contexts do, reads every prompt in its own slot while the others go
-on. A prompt then counts as the tokens that would take as long to decode.
+An engine whose slots have a processor each, as llama.cpp's contexts do, reads each prompt in its slot while the others go on; it
+counts as the tokens that would take as long to decode.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ class Engine:
         self._prefill_ends = 0.0
         self._waiting: deque[Job] = deque()
         self._version = 0
-        self._charged_j = 0.0
-        """Joules that a request in a slot since the beginning would have been charged, as in `cluster.energy`."""
+        self._charged_j = 0.0  # to a request in a slot since the beginning, as in `cluster.energy`
         self.busy_j = 0.0
         self.idle_s = self.busy_s = 0.0
         self.size = 0
@@ -56,7 +55,7 @@ class Engine:
 
     def submit(self, job: Job) -> None:
         """Take a request in; `job.started` and `job.done` are called in time."""
-        self._advance()
+        self.advance()
         job.engine = self
         self.size += 1
         if self.in_slots < self.profile.slots:
@@ -69,7 +68,7 @@ class Engine:
         """The client has left: free what the request holds."""
         if job.gone:
             return
-        self._advance()
+        self.advance()
         job.gone = True
         self.size -= 1
         if job.running:
@@ -91,7 +90,7 @@ class Engine:
 
     def stop(self) -> list[Job]:
         """End all work at once and return it, as when the machine fails."""
-        self._advance()
+        self.advance()
         jobs = self.jobs()
         for job in jobs:
             job.gone = True
@@ -103,15 +102,11 @@ class Engine:
 
     def slow_down(self, factor: float) -> None:
         """From now on everything takes `factor` times as long as the profile says."""
-        self._advance()
+        self.advance()
         if self._prefills:
             self._prefill_ends = self._env.now + (self._prefill_ends - self._env.now) * factor / self.slowdown
         self.slowdown = factor
         self._plan()
-
-    def settle(self) -> None:
-        """Bring the joules up to now."""
-        self._advance()
 
     def jobs(self) -> list[Job]:
         """All requests here, running ones first."""
@@ -119,7 +114,7 @@ class Engine:
 
     def foresee(self, extra: Job | None = None) -> dict[int, float]:
         """When each request here, and `extra` if it came now, would be done if nothing came after: {job.order: time}."""
-        self._advance()
+        self.advance()
         now, progress, done = self._env.now, 0.0, {}
         heap = [(entry[2].target - self._progress, entry[1]) for entry in self._heap if not entry[2].gone]
         heapify(heap)
@@ -156,7 +151,8 @@ class Engine:
     def _prefill_s(self, job: Job) -> float:
         return self.slowdown * job.prompt_tokens / self.profile.prefill_tokens_per_s
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
+        """Bring progress and joules up to now."""
         now = self._env.now
         passed, self._at = now - self._at, now
         sequences = self.in_slots
@@ -214,7 +210,7 @@ class Engine:
     def _wake(self, version: int) -> None:
         if version != self._version:
             return
-        self._advance()
+        self.advance()
         if self._prefills:
             self._prefilled(self._prefills.popleft())
         elif self._heap:
@@ -228,8 +224,7 @@ class Engine:
         heappush(self._heap, (job.target, job.order, job))
         self._running += 1
         self._next_prefill()
-        if job.started:
-            job.started()
+        job.started()
 
     def _finished(self) -> None:
         """End all whose last token has come, and only then let others in."""
@@ -250,8 +245,6 @@ class Engine:
             self.size -= 1
         self._admit()
         for job in read:
-            if job.started:
-                job.started()
+            job.started()
         for job in ended:
-            if job.done:
-                job.done()
+            job.done()

@@ -23,8 +23,8 @@ class Job:
     tokens: float
     deadline_s: float = float("inf")
     """When the answer is too late, less the way back; only the clairvoyant looks."""
-    started: Callable[[], None] | None = None
-    done: Callable[[], None] | None = None
+    started: Callable[[], None] = lambda: None
+    done: Callable[[], None] = lambda: None
     engine: Engine | None = None
     energy_j: float = 0.0
     gone: bool = False

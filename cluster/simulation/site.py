@@ -114,7 +114,7 @@ class SimulatedServer:
         """Bring joules and replica-seconds up to now."""
         self._count()
         for engine in self.engines:
-            engine.settle()
+            engine.advance()
         self._retire()
 
     def joules(self) -> float:
@@ -136,7 +136,7 @@ class SimulatedServer:
 
     def _retire(self) -> None:
         for engine in [engine for engine in self.engines if engine.draining and not engine.size]:
-            engine.settle()
+            engine.advance()
             self.engines.remove(engine)
             self._retired.append(engine)
 

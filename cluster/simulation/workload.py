@@ -66,7 +66,7 @@ def read_requests(file: FilePath) -> RequestTrace:
             rows = [_row(row, order, len(header), reader.line_num, file) for row in reader if any(cell.strip() for cell in row)]
     except OSError as error:
         raise ConfigurationError(f"arrivals.trace: {file} cannot be read ({error.strerror}).") from None
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, csv.Error):
         raise ConfigurationError(f"arrivals.trace: {file} is not a CSV text in UTF-8.") from None
     if not rows:
         raise ConfigurationError(f"arrivals.trace: {file} has no requests.")
@@ -139,13 +139,14 @@ def _times(
 def _check_columns(header: list[str], file: FilePath) -> None:
     unknown = [name for name in header if name not in COLUMNS]
     missing = [name for name in COLUMNS if name not in header]
-    if unknown or missing:
-        what = (
-            f"has the unknown column {unknown[0]!r}{nearest(unknown[0], COLUMNS)}"
-            if unknown
-            else f"lacks the column {missing[0]}"
-        )
-        raise ConfigurationError(f"arrivals.trace: {file} {what}; the columns are {', '.join(COLUMNS)}.")
+    twice = [name for name in COLUMNS if header.count(name) > 1]
+    what = [
+        *(f"has the unknown column {name!r}{nearest(name, COLUMNS)}" for name in unknown),
+        *(f"lacks the column {name}" for name in missing),
+        *(f"has the column {name} twice" for name in twice),
+    ]
+    if what:
+        raise ConfigurationError(f"arrivals.trace: {file} {what[0]}; the columns are {', '.join(COLUMNS)}.")
 
 
 def _row(row: list[str], order: list[int], width: int, line: int, file: FilePath) -> tuple[float, float, float, float]:

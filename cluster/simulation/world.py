@@ -14,6 +14,8 @@ from cluster.trace import Trace, read_trace
 from policies.errors import ConfigurationError
 from policies.schedule.types import Floats, Server
 
+TRACE_KEY = "sites.link.trace"
+
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
@@ -84,11 +86,11 @@ def _profile(scenario: Scenario, site: SimulatedSite, name: str, bits_per_s: flo
 
 def _read_traces(path: FilePath) -> tuple[Trace, ...]:
     if not path.is_dir():
-        return (read_trace(path),)
+        return (read_trace(path, TRACE_KEY),)
     files = sorted(file for file in path.iterdir() if file.is_file())
     if not files:
-        raise ConfigurationError(f"link.trace: the folder {path} holds no traces.")
-    return tuple(read_trace(file) for file in files)
+        raise ConfigurationError(f"{TRACE_KEY}: the folder {path} holds no traces.")
+    return tuple(read_trace(file, TRACE_KEY) for file in files)
 
 
 def _scaled(trace: Trace, mbps: float | None) -> Trace:

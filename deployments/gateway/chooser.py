@@ -19,9 +19,11 @@ from deployments.gateway.situation import Situation
 from deployments.gateway.stages import LightStages
 from deployments.prompts import Message
 from policies.corrections import Corrections
-from policies.errors import DeadlineExceeded
+from policies.errors import DeadlineExceeded, InfeasibleSlo
 from policies.posterior import Correction
+from policies.signals import Signals
 from policies.space import option
+from policies.steps import Spent, Step
 from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
 
 
@@ -63,8 +65,9 @@ class Chooser:
         return self._snapshot
 
     @snapshot.setter
-    def snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot(self, snapshot: Snapshot | None) -> None:
         self._snapshot = snapshot
+        self._catalogue.learnt(snapshot.paths if snapshot else ())
         self.learnt(self._known)
 
     def learnt(self, corrections: Mapping[str, Mapping[str, Correction]]) -> None:
@@ -80,12 +83,13 @@ class Chooser:
 
     async def choose(self, model: str, slo: Slo, messages: tuple[Message, ...], deadline: Deadline) -> Choice:
         """The path for a dialogue. Raises UnknownModel, InfeasibleSlo and DeadlineExceeded."""
-        if model != AUTO:
-            return Choice(self._catalogue.decide(model, slo))
+        pinned = None if model == AUTO else self._catalogue.decide(model, slo)
+        if pinned is not None and pinned.path.then is None:
+            return Choice(pinned)
         why_not = self._why_default(messages)
-        snapshot = self.snapshot
+        snapshot = self._snapshot
         if snapshot is None or why_not is not None:
-            decision = self._catalogue.decide(AUTO, slo)
+            decision = self._catalogue.decide(AUTO, slo) if pinned is None else replace(pinned, path=pinned.path.first)
             return Choice(replace(decision, reason=f"{decision.reason}; {why_not}"))
         # The question alone: so the profile's queries were embedded, and retrieval needs the same vector. What came before
         # it speaks through the path that the dialogue is on.
@@ -97,6 +101,10 @@ class Chooser:
             raise DeadlineExceeded(deadline.limit_s, "the choice of a path") from None
         elapsed_s = asyncio.get_running_loop().time() - deadline.arrived_at
         case = Case(snapshot, question, vector, slo, Situation.of(self._clients, elapsed_s), self._corrections)
+        if pinned is not None:
+            return Choice(replace(pinned, predicted=case.predicted(pinned.path)), case)
+        if case.situation.starting_s:
+            self._wake(case)
         thread = Thread(messages)
         return Choice(self.decide(case, thread), case, thread)
 
@@ -119,9 +127,28 @@ class Chooser:
         return replace(decision, fallbacks=self._fallbacks(case, decision), predicted=case.predicted(decision.path, forecast))
 
     def answered(self, choice: Choice, text: str, path: Path) -> None:
-        """The dialogue goes on from an answer by `path`."""
+        """The dialogue goes on from an answer by `path`; one whose adaptive path has answered stays on all of it."""
         if choice.thread is not None:
-            self._dialogues.keep(choice.thread, text, path)
+            decided = choice.decision.path
+            self._dialogues.keep(choice.thread, text, decided if path == decided.first else path)
+
+    def step(self, choice: Choice, shown: Signals, spent: Spent, elapsed_s: float) -> Step:
+        """Whether the adaptive path of `choice` goes on, now that `elapsed_s` have passed since the request arrived."""
+        if choice.case is None:
+            return Step(False, "the first answer stands: nothing was learnt to go on by")
+        case = replace(choice.case, situation=Situation.of(self._clients, elapsed_s))
+        return case.step(choice.decision.path, shown, spent)
+
+    def _wake(self, case: Case) -> None:
+        """Start the sleeping models of the path that would be best if none slept, for the questions that come later."""
+        awake = replace(case, situation=case.situation.awake())
+        try:
+            path = awake.decide(awake.forecast()).path
+        except InfeasibleSlo:
+            return
+        for name in self._config.models_of(path):
+            for client in self._clients[name]:
+                client.wake()
 
     def _why_default(self, messages: Sequence[Message]) -> str | None:
         if self.snapshot is None:
@@ -131,7 +158,7 @@ class Chooser:
     def _fallbacks(self, case: Case, decision: Decision) -> tuple[Path, ...]:
         """Each with another model than those before, whose server may be what failed; at last the edge alone."""
         others: dict[str, Path] = {}
-        for path in decision.fallbacks:
+        for path in (path.first for path in decision.fallbacks):
             if option(path.generate) != option(decision.path.generate):
                 others.setdefault(option(path.generate), path)
         known = (decision.path, *others.values())

@@ -15,9 +15,10 @@ from cluster.config import ModelConfig
 from cluster.link import EmulatedLink
 from cluster.servers import Server
 from deployments.gateway.breaker import Breaker
-from deployments.gateway.load import Load, places_of
+from deployments.gateway.load import Load
 from deployments.gateway.placement import Need, Placement
 from deployments.gateway.seats import Seats
+from deployments.gateway.waking import Waking
 from deployments.gateway.wire import Call, Traffic, Wire
 from deployments.messages import Completion, Delta, GenerateRequest, StageReport
 from deployments.models.failures import unwrap
@@ -54,10 +55,13 @@ class ModelClient:
         self.model = model
         self.link = link
         self.breaker = Breaker()
-        self.seats = Seats(server.deployment_name, model.max_ongoing * max(1, model.replicas), model.max_queued)
+        # Of a model that may grow all places count from the start: what waits for more replicas must wait where Serve sees it.
+        self.seats = Seats(server.deployment_name, model.max_ongoing * max(1, model.most_replicas), model.max_queued)
         self.running = model.replicas
         """Replicas that run, as far as the last look at the cluster told."""
-        self._load = Load(places_of(model))
+        self._load = Load(model.places)
+        may_sleep = model.scaling is not None and model.scaling.min_replicas == 0
+        self._waking = Waking(model.scaling.startup_s, self.ping) if model.scaling and may_sleep else None
         self._wire = Wire(handle, link, traffic, self._refuse_if_down)
         self._unanswered: set[asyncio.Timeout] = set()
         self._answers = 0
@@ -68,6 +72,7 @@ class ModelClient:
         call = self._call(request, until, placement)
         try:
             self._refuse_if_down()
+            self._refuse_if_asleep(until)
             completion = await self._answered(call, until, self._complete_once(call))
             report = self._succeeded(call, completion.report)
             return completion if report is completion.report else replace(completion, report=report)
@@ -81,6 +86,7 @@ class ModelClient:
         call = self._call(request, until, placement)
         try:
             self._refuse_if_down()
+            self._refuse_if_asleep(first_until)
             await self._answered(call, first_until, self.seats.enter(), first=False)
             try:
                 async with aclosing(self._wire.stream(call)) as arriving:
@@ -101,9 +107,19 @@ class ModelClient:
         return 2 if self.running > 1 else 1
 
     @property
+    def starting_s(self) -> float:
+        """Seconds until a model that sleeps can be expected to answer; 0 for one that does not."""
+        return self._waking.left_s if self._waking and not self.running else 0.0
+
+    def wake(self) -> None:
+        """Have a replica of a sleeping model started; without effect on any other."""
+        if self._waking and not self.running:
+            self._waking.wake()
+
+    @property
     def wait_s(self) -> float:
         """Seconds that a request sent now can be expected to wait for its turn, behind those of this gateway."""
-        return self._load.wait_s(self.seats.taken + self.seats.waiting, self.running)
+        return self.starting_s + self._load.wait_s(self.seats.taken + self.seats.waiting, self.running)
 
     @property
     def refusal(self) -> str | None:
@@ -120,7 +136,13 @@ class ModelClient:
         """Whether it is left alone, or requests wait for it and none was answered since this was last asked."""
         silent = bool(self._unanswered) and not self._answers
         self._answers = 0
-        return silent or self.breaker.why is not None
+        starting = self._waking is not None and not self.running and self._waking.begun
+        return silent or starting or self.breaker.why is not None
+
+    def has_none(self) -> None:
+        """No replica runs. A model that may sleep is asleep then, and any other is lost."""
+        if self._waking is None:
+            self.lost("no replica is running")
 
     def lost(self, why: str) -> None:
         """No replica is left: let nothing pass, and end what waits for a first word, since Ray would let it wait for ever."""
@@ -135,6 +157,12 @@ class ModelClient:
     def _refuse_if_down(self) -> None:
         if self.breaker.why is not None:
             raise self._unavailable(self.breaker.why)
+
+    def _refuse_if_asleep(self, until: float) -> None:
+        """A request that a new replica would answer too late wakes the model for those that come after."""
+        if self.starting_s and asyncio.get_running_loop().time() + self.starting_s > until:
+            self.wake()
+            raise self._unavailable(f"it was asleep, and starts in about {self.starting_s:.0f} s")
 
     async def _complete_once(self, call: Call) -> Completion:
         await self.seats.enter()
@@ -169,7 +197,7 @@ class ModelClient:
             call.placement.failed()
         if isinstance(meaning, EngineUnavailable):
             replica_lives = isinstance(error, RayTaskError)  # it could still raise; a remote service was not reached
-            if replica_lives or self.running > 1:
+            if replica_lives or self.running > 1 or self._waking:
                 self._count_failure(call, meaning.why)
             else:
                 self.lost(meaning.why)
@@ -181,7 +209,7 @@ class ModelClient:
         call.placement.failed()
         if self.breaker.why is not None:
             return self._unavailable(self.breaker.why)
-        if call.sent_at is not None:
+        if call.sent_at is not None and not self.starting_s:
             waited_s = asyncio.get_running_loop().time() - call.sent_at
             if waited_s > max(_PATIENCE_S, _PATIENCE * self._usual_s):
                 self._count_failure(call, f"no answer for {waited_s:.1f} s")

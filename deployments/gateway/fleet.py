@@ -18,7 +18,7 @@ from deployments.gateway.placement import Need, Placement
 from deployments.messages import StageReport
 from policies.errors import InfeasibleSlo
 from policies.experience import SERVICES, FleetState
-from policies.link import LinkEstimate
+from policies.link import LinkEstimate, LinkState
 from policies.scaling import Demand
 from policies.schedule import types
 from policies.schedule.arms import Lesson
@@ -60,6 +60,7 @@ class Fleet:
         self.board = Board(profiles)
         self._profiles = list(profiles)
         self._links = links
+        self._states: list[tuple[LinkState, float] | None] = [None] * len(profiles)
         self._tell = tell
         self._clock = clock
         # What a late request should get was decided with its path; a strict one is refused by `place`.
@@ -111,7 +112,7 @@ class Fleet:
             self.board.release(ticket.number)
             self._missed += 1
             raise InfeasibleSlo(self._refusal(ticket), "slo.max_latency_s")
-        return Placement(self.clients[ticket.server], need, self, ticket, self._reason(ticket))
+        return Placement(self.clients[ticket.server], need, self, ticket, self._reason(ticket, len(left)))
 
     def answered(self, placement: Placement, report: StageReport, on_the_way_s: float, bits: float) -> None:
         """Learn from an answer; see `Placement.answered`."""
@@ -158,8 +159,12 @@ class Fleet:
             if client.running != board.replicas[i] and client.running:
                 self._profiles[i] = replace(self._profiles[i], replicas=client.running)
                 board.join(self._profiles[i])
-            link = self._links[i].state
-            board.measured_link(i, link.round_trip_s, min(link.bits_per_s, FARTHEST_BITS_PER_S))
+                self._states[i] = None
+            state = (self._links[i].state, client.starting_s)
+            if state != self._states[i]:
+                self._states[i] = state
+                link, starting_s = state
+                board.measured_link(i, link.round_trip_s + starting_s, min(link.bits_per_s, FARTHEST_BITS_PER_S))
             board.up[i] = is_up = i in left and client.refusal is None
             if is_up and client.breaker.half_open and board.outstanding[i]:
                 trials.append(i)
@@ -183,11 +188,11 @@ class Fleet:
         service = slice(ticket.service, ticket.service + 1)
         return float(self.scheduler.forecast.arms.ratio.count(service, now)[0, ticket.server]) > 0.5
 
-    def _reason(self, ticket: Ticket) -> str:
+    def _reason(self, ticket: Ticket, among: int) -> str:
         site = self.clients[ticket.server].server.site
         late = " (late everywhere: the least violation)" if ticket.slack < 0 else ""
         return (
-            f"{site} of {int(self.board.up.sum())} sites: {ticket.forecast_s:.2g} s expected "
+            f"site {site} of {among}: {ticket.forecast_s:.2g} s expected "
             f"of {ticket.limit_s:.2g} s, index {ticket.index:.2f}{late}"
         )
 

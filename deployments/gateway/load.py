@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from cluster.config import LlamaCppModel, ModelConfig
-
 _SMOOTHING = 0.1
 """Weight of the newest request in the running mean of how long one takes."""
 
@@ -26,8 +24,3 @@ class Load:
         if present < places or self._takes_s is None:
             return 0.0
         return self._takes_s * (present - places + 1) / places
-
-
-def places_of(model: ModelConfig) -> int:
-    """How many requests a replica works on at once; llama.cpp lets those beyond its contexts wait."""
-    return min(model.contexts, model.max_ongoing) if isinstance(model, LlamaCppModel) else model.max_ongoing

@@ -73,9 +73,9 @@ class Runner:
 
         return await self._first_that_works(job, attempt)
 
-    def close(self, job: Job, opened: Opened, last: Delta) -> Answer:
+    def close(self, opened: Opened, last: Delta) -> Answer:
         """The account of a stream whose `last` piece has come."""
-        return self._answer(job, opened.trial, opened.prepared, opened.completion(last), opened.ttft_s)
+        return self._answer(opened.job, opened.trial, opened.prepared, opened.completion(last), opened.ttft_s)
 
     async def ask(self, name: str, request: GenerateRequest, until: float, service: int = ANSWER) -> Completion:
         """The answer of `name` at the best site that gives one. Raises what the last refusal was."""
@@ -96,7 +96,7 @@ class Runner:
         async with aclosing(opened.deltas()) as deltas:
             async for delta in deltas:
                 if delta.finish_reason is not None:
-                    return self.close(job, opened, delta)
+                    return self.close(opened, delta)
         raise EngineFailed(opened.trial.client.server.model, "its stream ended without a finish reason")
 
     async def _first_that_works(self, job: Job, attempt: Callable[[Trial, Prepared], Awaitable[T]]) -> T:
@@ -167,14 +167,14 @@ class Runner:
         except BaseException:
             await deltas.aclose()
             raise
-        return Opened(trial, prepared, _now() - job.deadline.arrived_at, first, deltas)
+        return Opened(job, trial, prepared, _now() - job.deadline.arrived_at, first, deltas)
 
     def _answer(self, job: Job, trial: Trial, prepared: Prepared, completion: Completion, ttft_s: float | None) -> Answer:
-        reports = (*prepared.reports, completion.report)
+        reports = job.account((*prepared.reports, completion.report))
         return Answer(
             completion.text,
             completion.finish_reason,
-            trial.path,
+            job.ran(trial.path),
             trial.client.server.site,
             f"{trial.reason}; {completion.report.note}" if completion.report.note else trial.reason,
             reports,
@@ -194,7 +194,7 @@ class Runner:
 
         pipeline = await self._stages.get()
         async with asyncio.timeout_at(until):
-            prompt = await pipeline.prepare(path, job.messages, ask)
+            prompt = await pipeline.prepare(path, job.messages, ask, job.shared)
         return Prepared(prompt.messages, prompt.dialogue, prompt.passages, prompt.reports)
 
     async def _ask(self, job: Job, messages: tuple[Message, ...], until: float) -> Completion:
@@ -238,7 +238,8 @@ def _share(end: float, is_last: bool) -> float:
 
 def _request(job: Job, path: Path, model: ModelConfig, prepared: Prepared) -> GenerateRequest:
     mode = parameter(path.generate)
-    return GenerateRequest(job.decision_id, job.sampling_for(model), prepared.messages, job.prompt, mode=mode)
+    sampling = job.sampling_for(model)
+    return GenerateRequest(job.decision_id, sampling, prepared.messages, job.prompt, mode=mode, logprobs=job.logprobs)
 
 
 def _too_late(job: Job, path: Path) -> DeadlineExceeded:

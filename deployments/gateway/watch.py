@@ -53,7 +53,7 @@ class Watch:
         for client in self._clients:
             client.running = running.get(client.server.deployment_name, 0)
             if client.running == 0:
-                client.lost("no replica is running")
+                client.has_none()
             elif client.breaker.may_be_tried(self._clock()) and await client.ping(_PING_S):
                 client.breaker.try_out()
 

@@ -69,9 +69,14 @@ class ModelServer:
 
 
 def bind_servers(config: Config) -> dict[str, Application]:
-    """The deployments of all servers by name, those of a split model bound to its part in the cloud."""
-    parts = {name: _parts(config, name, model) for name, model in config.models.items()}
-    return {server.deployment_name: bind_server(config, server, *parts[server.model]) for server in servers(config)}
+    """The deployments of all servers by name, those of a split model bound to its part in the cloud; and such parts alone."""
+    clouds = {name: _cloud(config, name, model) for name, model in config.models.items() if isinstance(model, SplitModel)}
+    bound = {}
+    for server in servers(config):
+        parts = (clouds[server.model], config.cluster.link) if server.model in clouds else ()
+        bound[server.deployment_name] = bind_server(config, server, *parts)
+    alone = {name: cloud for name, cloud in clouds.items() if cloud is not None and not config.models[name].options(name)}
+    return bound | alone
 
 
 def bind_server(config: Config, server: Server, *parts: Any) -> Application:
@@ -91,9 +96,7 @@ def bind_server(config: Config, server: Server, *parts: Any) -> Application:
     return deployment.bind(server, model, *parts)
 
 
-def _parts(config: Config, name: str, model: ModelConfig) -> tuple[Any, ...]:
-    if not isinstance(model, SplitModel):
-        return ()
+def _cloud(config: Config, name: str, model: SplitModel) -> Application | None:
     from deployments.models.split.server import bind_cloud  # torch, which no other model needs here
 
-    return bind_cloud(config, name, model), config.cluster.link
+    return bind_cloud(config, name, model)

@@ -79,8 +79,8 @@ class Arrivals:
     @classmethod
     def one(cls, service: int, origin: int, limit_s: float, prompt_tokens: float, max_tokens: float, bits: float) -> Arrivals:
         """A slot with a single request."""
-        floats = (np.array([value], dtype=np.float64) for value in (limit_s, prompt_tokens, max_tokens, bits))
-        return cls(np.array([service]), np.array([origin]), *floats)
+        floats = np.array((limit_s, prompt_tokens, max_tokens, bits), dtype=np.float64)
+        return cls(np.array((service,)), np.array((origin,)), floats[:1], floats[1:2], floats[2:3], floats[3:])
 
 
 @dataclass(slots=True)

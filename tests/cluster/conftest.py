@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,16 @@ class TestCluster:
 
     address: str
     http_port: int
+    nodes: Any
+
+    def add(self, site: str) -> Any:
+        """A further edge node of 2 logical processors, until it is removed."""
+        labels = {"tier": "edge", "site": site}
+        return self.nodes.add_node(num_cpus=2, labels=labels, object_store_memory=OBJECT_STORE_BYTES)
+
+    def remove(self, node: Any) -> None:
+        """Stop a node that was added."""
+        self.nodes.remove_node(node)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +64,7 @@ def cluster() -> Iterator[TestCluster]:
             nodes.add_node(num_cpus=4, labels=CLOUD, object_store_memory=OBJECT_STORE_BYTES)
             ray.init(address=nodes.address, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}}, log_to_driver=False)
             serve.start(http_options={"host": "127.0.0.1", "port": http_port}, proxy_location="HeadOnly")
-        yield TestCluster(nodes.address, http_port)
+        yield TestCluster(nodes.address, http_port, nodes)
     finally:
         serve.shutdown()
         ray.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from deployments.models.split.errors import StateError
 from deployments.models.split.link import Link
 from deployments.models.split.load import device_for, dtype_of, partition_of, wire_of
 from deployments.models.split.ray_link import RayLink
+from deployments.models.split.socket_link import SocketLink
 from deployments.models.split.speaker import Speaker
 from deployments.models.split.vocabulary import Vocabulary
 from deployments.models.text import TextStream
@@ -38,8 +40,12 @@ from policies.errors import ConfigurationError, ContextTooLong, EngineFailed, In
 class SplitEngine(Engine):
     """All answers share the passes of one thread; `wait_s` is zero, since whoever comes joins the next pass."""
 
-    def __init__(self, name: str, site: str, config: SplitModel, cloud: DeploymentHandle[Any], link: LinkConfig | None) -> None:
-        """`cloud` is the deployment of the other part; what goes there crosses `link`, if one is emulated."""
+    def __init__(
+        self, name: str, site: str, config: SplitModel, cloud: DeploymentHandle[Any] | None, link: LinkConfig | None
+    ) -> None:
+        """`cloud` is the deployment of the other part, None if that is at `cloud.url`. What goes there crosses `link`, if one
+        is emulated.
+        """
         self._name = name
         self._site = site
         self._config = config
@@ -51,7 +57,7 @@ class SplitEngine(Engine):
         """Load layers 1..b. Raises ConfigurationError when checkpoint, exits and tokenizer do not fit."""
         config = self._config
         part = await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
-        link: Link = RayLink(self._cloud)
+        link = self._connect()
         self._link = DelayedLink(link, self._emulated) if self._emulated else link
         self._speaker = Speaker(part, self._thread, self._link, wire_of(config))
         meter = EnergyMeter.of_this_process(config.power, gpus=config.gpus)
@@ -116,6 +122,17 @@ class SplitEngine(Engine):
             if alone
             else None,
         )
+
+    def _connect(self) -> Link:
+        cloud = self._config.cloud
+        if self._cloud is not None:
+            return RayLink(self._cloud)
+        if cloud.url is None:
+            raise ConfigurationError(f"models.{self._name} has neither a part in the cloud nor the url of one.")
+        key = os.environ.get(cloud.key_env, "").strip() if cloud.key_env else None
+        if key == "":
+            raise ConfigurationError(f"models.{self._name}.cloud.key_env names {cloud.key_env}, but that variable holds no key.")
+        return SocketLink(cloud.url, key)
 
     def _load(self) -> EdgePart:
         config = self._config

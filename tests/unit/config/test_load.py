@@ -165,9 +165,10 @@ models:
             "models.a.scaling: min_replicas is 4, above max",
         ),
         ("models: {a: {engine: echo, scaling: {min: 0, max_replicas: 3}}}", "models.a.scaling.min is not a known key"),
-        ("models: {'a#b': {engine: echo}}", "models.a#b: the name of a model must not be empty nor hold #, @ or spaces."),
-        ("models: {a@b: {engine: echo}}", "models.a@b: the name of a model must not be empty nor hold #, @ or spaces."),
-        ("models: {a b: {engine: echo}}", "models.a b: the name of a model must not be empty nor hold #, @ or spaces."),
+        ("models: {'a#b': {engine: echo}}", "models.a#b: the name of a model must not be empty nor hold #, @, > or spaces."),
+        ("models: {a@b: {engine: echo}}", "models.a@b: the name of a model must not be empty nor hold #, @, > or spaces."),
+        ("models: {a>b: {engine: echo}}", "models.a>b: the name of a model must not be empty nor hold #, @, > or spaces."),
+        ("models: {a b: {engine: echo}}", "models.a b: the name of a model must not be empty nor hold #, @, > or spaces."),
         ("models: {auto: {engine: echo}}", "models.auto: no model can be called 'auto', by which a request leaves the choice"),
         (
             ECHO + "stages: {preprocess: [hyde]}",

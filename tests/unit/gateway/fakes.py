@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from typing import Any
 
 from cluster.config import EchoModel, ModelConfig
@@ -33,7 +34,7 @@ class FakeReplica:
             await asyncio.Event().wait()
         if self.fault is not None:
             raise self.fault
-        return Completion(self.text, "stop", self.report)
+        return Completion(self.text, "stop", replace(self.report))
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         self.requests.append(request)
@@ -44,7 +45,7 @@ class FakeReplica:
             if self.fault is not None and number == self.fault_at:
                 raise self.fault
             yield Delta(word if number == 0 else f" {word}")
-        yield Delta("", "stop", self.report)
+        yield Delta("", "stop", replace(self.report))
 
     async def check_health(self) -> None:
         if not self.healthy:

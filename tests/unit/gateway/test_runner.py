@@ -17,6 +17,7 @@ from deployments.messages import Passage, Sampling, StageReport
 from deployments.pipeline import Prompt
 from deployments.preprocess import Ask
 from deployments.prompts import Message
+from deployments.shared import Shared
 from policies.errors import ContextTooLong, DeadlineExceeded, EngineFailed, EngineUnavailable, Overloaded
 from policies.types import Decision, Path, Slo
 from tests.unit.gateway.fakes import FakeReplica, client_of
@@ -142,7 +143,7 @@ class FakeStages:
     async def get(self) -> "FakeStages":
         return self
 
-    async def prepare(self, path: Path, dialogue: Sequence[Message], ask: Ask) -> Prompt:
+    async def prepare(self, path: Path, dialogue: Sequence[Message], ask: Ask, shared: Shared | None) -> Prompt:
         rewritten = await ask(dialogue)
         passage = Passage("p1", "Manual", "The lamp is on.", 0.9, "manual.md")
         report = StageReport(

@@ -1,11 +1,9 @@
 """What a newcomer waits at a server."""
 
-from pathlib import Path
-
 import pytest
 
-from cluster.config import EchoModel, LlamaCppModel
-from deployments.gateway.load import Load, places_of
+from cluster.config import EchoModel
+from deployments.gateway.load import Load
 
 
 def test_nobody_waits_while_there_is_a_place_or_nothing_is_known() -> None:
@@ -29,11 +27,6 @@ def test_the_mean_follows_what_requests_take() -> None:
         load.note(1.0)
     load.note(11.0)
     assert load.wait_s(1, 1) == pytest.approx(2.0)
-
-
-def test_llama_cpp_works_on_as_many_as_it_has_contexts() -> None:
-    assert places_of(LlamaCppModel(engine="llama_cpp", path=Path("x.gguf"), contexts=3)) == 3
-    assert places_of(EchoModel(engine="echo", max_ongoing=7)) == 7
 
 
 async def test_time_in_the_engine_s_queue_is_not_counted_twice() -> None:

@@ -133,7 +133,7 @@ async def test_gateways_hear_what_the_others_have_at_the_servers(orchestrator: O
 async def test_demand_is_added_up_and_only_grows(orchestrator: Orchestrator) -> None:
     for gateway, arrived in (("one", 5.0), ("two", 100.0), ("one", 8.0), ("one", 8.0), ("two", 101.0), ("one", 2.0)):
         await orchestrator.exchange(batch((), gateway, demand={"large": Demand(arrived, 0.0, 1.0, arrived / 2)}))
-    assert orchestrator.demand() == {"large": Demand(4.0, 0.0, 0.0, 2.0)}
+    assert orchestrator.status().demand == {"large": Demand(4.0, 0.0, 0.0, 2.0)}
 
 
 async def test_with_no_gateway_left_it_saves_and_ends(url: str, clock: Clock) -> None:

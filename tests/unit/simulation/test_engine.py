@@ -26,7 +26,7 @@ def run(
         made.append(job)
         after(env, at, lambda job=job: engine.submit(job))
     env.run()
-    engine.settle()
+    engine.advance()
     return done, engine, made
 
 
@@ -113,7 +113,7 @@ def test_what_is_foreseen_after_the_last_arrival_comes_true_and_energy_is_conser
     foreseen = engine.foresee()
     left = set(foreseen)
     env.run()
-    engine.settle()
+    engine.advance()
     assert {order: ends[order] for order in left} == pytest.approx(foreseen)
     assert sum(job.energy_j for job in made) == pytest.approx(engine.busy_j)
     assert engine.size == engine.in_slots == 0

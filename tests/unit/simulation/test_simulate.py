@@ -98,10 +98,46 @@ def test_a_bad_row_is_named(tmp_path: Path, row: str, sentence: str) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_an_unknown_column_is_named_with_the_nearest_known(tmp_path: Path) -> None:
-    result = run(tmp_path, ["TIMESTAMP,ContextToken,GeneratedTokens", *ROWS[1:]])
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ("TIMESTAMP,ContextToken,GeneratedTokens", "'ContextToken' (did you mean 'ContextTokens'?)"),
+        ("TIMESTAMP,ContextTokens", "lacks the column GeneratedTokens"),
+        ("TIMESTAMP,ContextTokens,GeneratedTokens,TIMESTAMP", "has the column TIMESTAMP twice"),
+        ("", "lacks the column TIMESTAMP"),
+    ],
+)
+def test_a_wrong_header_is_one_sentence(tmp_path: Path, header: str, sentence: str) -> None:
+    result = run(tmp_path, [header, *ROWS[1:]])
     assert result.exit_code == 2
-    assert "'ContextToken' (did you mean 'ContextTokens'?)" in result.stderr
+    assert sentence in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("rows", [[], [ROWS[0]], ["\0"], ["x" * 200_000]], ids=["empty", "no requests", "no text", "one cell"])
+def test_what_is_no_trace_is_one_sentence(tmp_path: Path, rows: list[str]) -> None:
+    result = run(tmp_path, rows)
+    assert result.exit_code == 2
+    assert "arrivals.trace: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ("0 5\n1 -5\n2 5", "must not be negative"),
+        ("0 5\n2 5\n1 5", "must rise"),
+        ("a b", "no bandwidth trace"),
+        ("0 0\n1 0", "nor all zero"),
+    ],
+)
+def test_a_wrong_bandwidth_trace_is_named_by_its_key(tmp_path: Path, lines: str, sentence: str) -> None:
+    (tmp_path / "link.txt").write_text(lines)
+    sites = [BASE["sites"][0] | {"link": {"trace": "link.txt"}}]
+    result = run(tmp_path, sites=sites)
+    assert result.exit_code == 2
+    assert "sites.link.trace: " in result.stderr
+    assert sentence in result.stderr
 
 
 def test_silence_in_a_trace_is_kept(tmp_path: Path) -> None:
