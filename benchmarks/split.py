@@ -1,6 +1,6 @@
 """One model over edge and cloud, token by token, beside the ways around it (CE-CoLLM, arXiv 2411.02829).
 
-    python -m benchmarks.split [--queries 40] [--json] [--out docs/results.md]
+    python -m benchmarks.split [--queries 20] [--json] [--out docs/results.md]
 
 The demo's cloud model answers questions about homes it has never seen, with the passages that hold the answer. Each mode
 runs for real, both parts in this process; computing is measured as processor time of one thread. What a link adds comes
@@ -56,7 +56,7 @@ THETA = 0.98
 THETAS = (0.5, 0.7, 0.8, 0.9, 0.95, THETA, 1.0)
 DRAFTS = 8
 OWN, VERIFIED = f"collaborative@{THETA:g}", f"verified@{DRAFTS}"
-SESSIONS, SESSION_PROMPTS = (1, 4, 16), 48
+SESSIONS, SESSION_PROMPTS = (1, 4, 16), 32
 LONG_PROMPTS = 5
 
 WAYS = (
@@ -74,7 +74,7 @@ Runs = Mapping[tuple[str, int], Sequence[Given]]
 
 
 def main(
-    queries: Annotated[int, typer.Option(min=1, help="Queries of each of five kinds, rounded up to fours.")] = 40,
+    queries: Annotated[int, typer.Option(min=1, help="Queries of each of five kinds, rounded up to fours.")] = 20,
     out: Annotated[Path | None, typer.Option(help="Write the section of this page, and the picture beside it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
