@@ -16,7 +16,8 @@ from cluster.ports import free_ports
 
 CONTEXTS = 2
 SHAPE = {"width": 512, "layers": 8, "heads": 8, "hidden": 1408}
-CONTEXT_TOKENS, MAX_TOKENS, WORDS = 768, (16, 96), (10, 120)
+CONTEXT_TOKENS, MAX_TOKENS, WORDS = 768, (16, 96), (5, 60)
+"""A word of random letters is about six tokens."""
 ALONE, TOGETHER = 12, 8
 """Requests of a calibration: one at a time, and of each of two clients that ask at once."""
 
@@ -39,6 +40,8 @@ class Device:
     prefill_tokens_per_s: float
     step_s: float
     step_per_sequence_s: float
+    capacity_per_s: float
+    """Answers per second with both contexts busy."""
 
 
 class Client:
@@ -71,7 +74,11 @@ async def calibrate(client: Client, rng: np.random.Generator) -> Device:
     network, per_prompt_token, step_alone, step_together = np.linalg.lstsq(np.array(rows), seconds)[0]
     per_sequence = max(0.0, (step_together - step_alone) / (CONTEXTS - 1))
     return Device(
-        max(0.0, float(network)), float(1 / max(per_prompt_token, 1e-6)), float(step_alone - per_sequence), float(per_sequence)
+        network_s=max(0.0, float(network)),
+        prefill_tokens_per_s=float(1 / max(per_prompt_token, 1e-6)),
+        step_s=float(step_alone - per_sequence),
+        step_per_sequence_s=float(per_sequence),
+        capacity_per_s=CONTEXTS / float(np.mean([a.latency_s for a in together])),
     )
 
 
@@ -90,13 +97,6 @@ async def work(client: Client, rng: np.random.Generator, requests: int, rate_per
         tasks.append(asyncio.create_task(client.ask(*_sizes(rng))))
         await asyncio.sleep(float(rng.exponential(1 / rate_per_s)))
     return await asyncio.gather(*tasks)
-
-
-def capacity_per_s(device: Device) -> float:
-    """Requests of the mean size with both contexts busy; about one word in three tokens of the random tokenizer."""
-    step = device.step_s + CONTEXTS * device.step_per_sequence_s
-    prompt = 3 * np.mean(WORDS) / device.prefill_tokens_per_s * step / (device.step_s + device.step_per_sequence_s)
-    return float(CONTEXTS / (prompt + np.mean(MAX_TOKENS) * step))
 
 
 def configuration(folder: Path) -> tuple[Config, Path]:

@@ -16,10 +16,9 @@ from policies.adaptive import Adaptive, Shown, fit_adaptive
 from policies.errors import ConfigurationError
 from policies.forecast import Axis, Forecast
 from policies.measured import Measured
-from policies.operate import Replay
+from policies.operate import Replay, fair_price
 from policies.predict import Predictor, fit_predictor
 from policies.runtime import Forecaster
-from policies.savings import safe_price
 from policies.select import Preference, Selector
 from policies.signals import Signals
 from policies.steps import Spent, Step, Steps
@@ -113,13 +112,15 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
 
 
 def _preference(predictor: Predictor) -> Preference:
-    """Of a caller who wants nothing but limits: quick, as far as that costs no accuracy against the best single path."""
+    """Of a caller who wants nothing but limits: as quick as it can be without being less accurate than the best single path on
+    the profiled queries, each routed without its own measurements. Where nothing can be saved so, `BAND` counts instead."""
     accuracy, cost = predictor.accuracy, predictor.costs.get(AXIS)
     if cost is None:
         return Preference(AXIS, band=BAND)
     profiled, left_out = Measured(accuracy.measured, cost.measured), Measured(accuracy.left_out, cost.left_out)
     replay = Replay.of(profiled, left_out, predictor.weights)
-    return Preference(AXIS, safe_price(replay, accuracy.means, cost.means), BAND)
+    price = fair_price(replay, accuracy.means, cost.means)
+    return Preference(AXIS, price) if price else Preference(AXIS, band=BAND)
 
 
 @lru_cache(maxsize=8)

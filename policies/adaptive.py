@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policies.forecast import Axis
-from policies.gate import Gate, Trials, fit_gate
+from policies.gate import Gate, Trials, fit_gate, foreseen
 from policies.predict import Predictor
 from policies.select import Preference
 from policies.space import option
@@ -114,6 +114,7 @@ def _trials(shown: Shown, paths: Sequence[Path], group: tuple[str, str, str], pr
 
     return Trials(
         shown=shown.signals[rows, places],
+        first=shown.expected[rows, places],
         ahead=mean(shown.expected) - shown.expected[rows, places],
         gained=mean(shown.accuracy) - shown.accuracy[rows, places],
         hurdle=preference.band + preference.price * mean(shown.cost),
@@ -124,6 +125,7 @@ def _trials(shown: Shown, paths: Sequence[Path], group: tuple[str, str, str], pr
 def _worth(shown: Shown, pair: Adaptive, preference: Preference) -> FloatArray:
     """Expected accuracy less the price of what it takes, shape (queries,)."""
     first, then, cost = shown.expected[:, pair.first], shown.expected[:, pair.then], shown.cost[:, pair.then]
-    uplift, share = pair.gate.foreseen(then - first, preference.band + preference.price * cost)
+    hurdle = preference.band + preference.price * cost
+    uplift, share = foreseen(pair.gate.surprises[None], first, then - first, hurdle)
     worth: FloatArray = first + uplift - preference.price * (shown.cost[:, pair.first] + share * cost)
     return worth

@@ -19,39 +19,36 @@ PROOF = 2.0
 _FOLDS = 5
 _STRENGTHS = np.geomspace(1e-3, 10.0, 9)  # of the ridge, in units of the number of rows
 _SURPRISES = 128  # that are kept to tell what a query's signals may turn out to be
+_ROUNDING = 1e-9
+_LEAST_OPEN = 0.1  # predictions of certainty are never so certain
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`ahead` is by how much the costlier path is expected to be more accurate than the first one, before either has run.
+    """gain = ahead + openness × slopes · (signals - their expectation) / scale.
 
-    Signals count by how far they are from `centre` + `trend` × ahead, in units of `scale`, all of shape (signals,). They change
-    the gain by `slopes`; `surprises` are those changes over the profile, of shape (samples,).
+    `first` is the expected accuracy of the first path, `ahead` by how much the other is expected to be more accurate. Signals
+    are expected to be `trend`, of shape (3, signals), times (1, first, ahead), and differ from that by about `scale`. They tell
+    the less the surer the outcome is beforehand: openness is 4 first (1 - first). `surprises` are the products of slopes and
+    signals over the profile, of shape (samples,).
     """
 
-    centre: FloatArray
     trend: FloatArray
     scale: FloatArray
     slopes: FloatArray
     surprises: FloatArray
 
-    def gain(self, shown: FloatArray, ahead: FloatArray) -> FloatArray:
+    def gain(self, shown: FloatArray, first: FloatArray, ahead: FloatArray) -> FloatArray:
         """Expected gain in accuracy by going on, shape (n,), after `shown` of shape (n, signals); NaN is as expected."""
-        return np.asarray(ahead + self._apart(shown, ahead) @ self.slopes, dtype=np.float64)
-
-    def foreseen(self, ahead: FloatArray, hurdle: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Before the first path has run: by how much the gate is expected to be more accurate than that path alone, and how
-        often it goes on; `hurdle` is the gain that going on must have. All of shape (n,)."""
-        return foreseen(self.surprises, ahead, hurdle)
-
-    def _apart(self, shown: FloatArray, ahead: FloatArray) -> FloatArray:
-        apart = (_bounded(shown) - self.centre - ahead[:, None] * self.trend) / self.scale
-        return np.nan_to_num(apart, nan=0.0)
+        told = _openness(first) * (_apart(shown, first, ahead, self.trend, self.scale) @ self.slopes)
+        return np.asarray(ahead + told, dtype=np.float64)
 
 
-def foreseen(surprises: Floats, ahead: Floats, hurdle: Floats) -> tuple[FloatArray, FloatArray]:
-    """`Gate.foreseen` of as many gates at once as `surprises`, of shape (gates, samples), has rows."""
-    gains = ahead[:, None] + surprises
+def foreseen(surprises: Floats, first: Floats, ahead: Floats, hurdle: Floats) -> tuple[Floats, Floats]:
+    """Before the first paths have run: by how much each gate is expected to be more accurate than its first path alone, and how
+    often it goes on. `surprises` of shape (gates or 1, samples) are theirs, `hurdle` the gain that going on must have; all
+    others are of shape (gates,)."""
+    gains = ahead[:, None] + _openness(first)[:, None] * surprises
     goes = gains > hurdle[:, None]
     return (gains * goes).mean(axis=1), goes.mean(axis=1)
 
@@ -64,6 +61,7 @@ class Trials:
     """
 
     shown: FloatArray
+    first: FloatArray
     ahead: FloatArray
     gained: FloatArray
     hurdle: FloatArray
@@ -71,7 +69,10 @@ class Trials:
 
     def rows(self, chosen: npt.NDArray[np.bool_]) -> Trials:
         """Those that are `chosen`."""
-        return Trials(self.shown[chosen], self.ahead[chosen], self.gained[chosen], self.hurdle[chosen], self.query[chosen])
+        shown, first, ahead, gained, hurdle = (
+            part[chosen] for part in (self.shown, self.first, self.ahead, self.gained, self.hurdle)
+        )
+        return Trials(shown, first, ahead, gained, hurdle, self.query[chosen])
 
 
 def fit_gate(trials: Trials) -> Gate | None:
@@ -79,15 +80,14 @@ def fit_gate(trials: Trials) -> Gate | None:
     standard errors: never to go on, always, and as expected beforehand."""
     if len(np.unique(trials.query)) < 2 * _FOLDS:
         return None
-    folds = [trials.query % _FOLDS == fold for fold in range(_FOLDS)]
     tried = np.empty((len(_STRENGTHS), len(trials.query)))
-    for left_out in folds:
+    for fold in range(_FOLDS):
+        out = trials.query % _FOLDS == fold
         for place, strength in enumerate(_STRENGTHS):
-            tried[place, left_out] = _fit(trials.rows(~left_out), strength).gain(trials.shown[left_out], trials.ahead[left_out])
+            gate = _fit(trials.rows(~out), strength)
+            tried[place, out] = gate.gain(trials.shown[out], trials.first[out], trials.ahead[out])
     best = int(((tried - trials.gained) ** 2).mean(axis=1).argmin())
-    if _lead(trials, tried[best]) <= PROOF:
-        return None
-    return _fit(trials, float(_STRENGTHS[best]))
+    return _fit(trials, float(_STRENGTHS[best])) if _lead(trials, tried[best]) > PROOF else None
 
 
 def _lead(trials: Trials, gains: FloatArray) -> float:
@@ -105,22 +105,39 @@ def _in_errors(more: FloatArray, query: IntArray) -> float:
 
 
 def _fit(trials: Trials, strength: float) -> Gate:
-    shown = _bounded(trials.shown)
-    known = ~np.isnan(shown)
-    centre, trend, scale = np.zeros(shown.shape[1]), np.zeros(shown.shape[1]), np.full(shown.shape[1], np.inf)
-    for column in np.flatnonzero(known.sum(axis=0) > 2):
-        values, ahead = shown[known[:, column], column], trials.ahead[known[:, column]]
-        varied = ahead - ahead.mean()
-        trend[column] = float(varied @ values) / max(float(varied @ varied), 1e-12)
-        centre[column] = values.mean() - trend[column] * ahead.mean()
-        spread = float((values - centre[column] - trend[column] * ahead).std())
-        scale[column] = spread if spread > 1e-9 else np.inf
-    blank = Gate(centre, trend, scale, np.zeros(len(centre)), np.zeros(1))
-    apart = blank._apart(trials.shown, trials.ahead)
-    ridge = strength * len(apart) * np.eye(apart.shape[1])
-    slopes = np.asarray(np.linalg.solve(apart.T @ apart + ridge, apart.T @ (trials.gained - trials.ahead)), dtype=np.float64)
+    trend, scale = _expectation(_bounded(trials.shown), _known(trials.first, trials.ahead))
+    apart = _apart(trials.shown, trials.first, trials.ahead, trend, scale)
+    told = _openness(trials.first)[:, None] * apart
+    ridge = strength * len(told) * np.eye(told.shape[1])
+    slopes = np.asarray(np.linalg.solve(told.T @ told + ridge, told.T @ (trials.gained - trials.ahead)), dtype=np.float64)
     surprises = np.sort(apart @ slopes)[np.linspace(0, len(apart) - 1, _SURPRISES).astype(np.intp)]
-    return Gate(centre, trend, scale, slopes, surprises)
+    return Gate(trend, scale, slopes, surprises)
+
+
+def _expectation(shown: FloatArray, known: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What each signal is expected to be by what was `known` before, and by how much it differs; one that does not counts
+    for nothing."""
+    trend, scale = np.zeros((known.shape[1], shown.shape[1])), np.full(shown.shape[1], np.inf)
+    for column, values in enumerate(shown.T):
+        seen = ~np.isnan(values)
+        if seen.sum() > known.shape[1]:
+            trend[:, column] = np.linalg.lstsq(known[seen], values[seen], rcond=None)[0]
+            spread = float((values[seen] - known[seen] @ trend[:, column]).std())
+            scale[column] = spread if spread > _ROUNDING * max(1.0, float(np.abs(values[seen]).max())) else np.inf
+    return trend, scale
+
+
+def _apart(shown: FloatArray, first: FloatArray, ahead: FloatArray, trend: FloatArray, scale: FloatArray) -> FloatArray:
+    return np.nan_to_num((_bounded(shown) - _known(first, ahead) @ trend) / scale, nan=0.0)
+
+
+def _known(first: FloatArray, ahead: FloatArray) -> FloatArray:
+    return np.stack([np.ones_like(first), first, ahead], axis=1)
+
+
+def _openness(first: Floats) -> Floats:
+    likely = np.clip(first, 0.0, 1.0)
+    return np.maximum(4 * likely * (1 - likely), _LEAST_OPEN)
 
 
 def _bounded(shown: FloatArray) -> FloatArray:

@@ -53,14 +53,14 @@ class Steps:
         if not self._adaptive:
             return forecast
         first, then = self._first, self._then
-        hurdle = self._hurdle(forecast, then)
-        uplift, share = foreseen(self._surprises, forecast.accuracy[then] - forecast.accuracy[first], hurdle)
+        alone = forecast.accuracy[first]
+        uplift, share = foreseen(self._surprises, alone, forecast.accuracy[then] - alone, self._hurdle(forecast, then))
 
         def both(values: FloatArray, often: FloatArray | float) -> FloatArray:
             return np.concatenate((values, values[first] + often * values[then]))
 
         return Forecast(
-            np.concatenate((forecast.accuracy, forecast.accuracy[first] + uplift)),
+            np.concatenate((forecast.accuracy, alone + uplift)),
             both(forecast.latency_s, share),
             both(forecast.latency_p90_s, 1.0),
             both(forecast.ttft_p90_s, 1.0),
@@ -75,9 +75,9 @@ class Steps:
         """Whether the adaptive path at `place` (counted from the first of them) goes on after its first part `shown` this;
         `forecast` tells of what is still to come."""
         then = int(self._then[place])
-        ahead = np.array([float(forecast.accuracy[then] - forecast.accuracy[self._first[place]])])
+        first = forecast.accuracy[[self._first[place]]].astype(np.float64)
         signals = np.array([astuple(shown)], dtype=np.float64)
-        gain = float(self._adaptive[place].gate.gain(signals, ahead)[0])
+        gain = float(self._adaptive[place].gate.gain(signals, first, forecast.accuracy[[then]] - first)[0])
         hurdle = float(self._hurdle(forecast, np.array([then]))[0])
         if not gain > hurdle:
             return Step(

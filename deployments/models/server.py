@@ -84,7 +84,7 @@ def bind_server(config: Config, server: Server, *parts: Any) -> Application:
     model = config.models[server.model]
     deployment = serve.deployment(ModelServer).options(
         name=server.deployment_name,
-        **replicas_of(model),
+        **replicas_of(config, server.model),
         ray_actor_options={"num_cpus": model.cpus, "num_gpus": model.gpus, "label_selector": server.label_selector},
         max_ongoing_requests=model.max_ongoing,
         max_queued_requests=model.max_queued,

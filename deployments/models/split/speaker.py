@@ -83,7 +83,7 @@ class Speaker:
             return None
         self.backoff.succeeded()
         self.pace.round_trip.note(told.round_trip_s)
-        self.pace.cloud_position.note(told.cloud_s / fresh)
+        self.pace.cloud.note(fresh, told.cloud_s)
         return told
 
     def can_ask(self, left_s: float | None, tokens_left: int, fresh: int) -> bool:

@@ -11,6 +11,7 @@ from cluster.config import EchoModel, ModelConfig
 from cluster.servers import Server
 from deployments.gateway.client import ModelClient
 from deployments.messages import Completion, Delta, GenerateRequest, StageReport
+from policies.signals import Signals
 from policies.types import Tier
 
 REPORT = StageReport("generate", "fake", "home", 0.01, prompt_tokens=3, completion_tokens=2, cost_usd=0.5, energy_j=2.0)
@@ -34,7 +35,8 @@ class FakeReplica:
             await asyncio.Event().wait()
         if self.fault is not None:
             raise self.fault
-        return Completion(self.text, "stop", replace(self.report))
+        shown = Signals(mean_logprob=-0.1, least_logprob=-0.5, tokens=2) if request.logprobs else Signals(tokens=2)
+        return Completion(self.text, "stop", replace(self.report, shown=shown))
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         self.requests.append(request)

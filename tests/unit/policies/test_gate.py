@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from policies.gate import Gate, Trials, fit_gate
+from policies.gate import Trials, fit_gate, foreseen
 from policies.signals import SIGNALS
 
 HURDLE = 0.01
@@ -25,7 +25,7 @@ def trials(seed: int, tells: bool, queries: int = 500) -> Trials:
     then = rng.random(len(query)) < 0.66
     shown = np.full((len(query), len(SIGNALS)), np.nan)
     shown[:, LEAST] = np.log(sure)
-    return Trials(shown, 0.66 - expected, then - first.astype(float), np.full(len(query), HURDLE), query)
+    return Trials(shown, expected, 0.66 - expected, then - first.astype(float), np.full(len(query), HURDLE), query)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -33,7 +33,7 @@ def test_a_signal_that_tells_is_worth_more_than_any_fixed_choice(seed: int) -> N
     gate = fit_gate(trials(seed, tells=True))
     assert gate is not None
     new = trials(seed + 100, tells=True)
-    goes = gate.gain(new.shown, new.ahead) > HURDLE
+    goes = gate.gain(new.shown, new.first, new.ahead) > HURDLE
     assert (goes * new.gained).mean() > max(0.0, new.gained.mean(), ((new.ahead > HURDLE) * new.gained).mean()) + 0.02
 
 
@@ -42,8 +42,8 @@ def test_what_is_foreseen_comes_true(seed: int) -> None:
     gate = fit_gate(trials(seed, tells=True))
     assert gate is not None
     new = trials(seed + 100, tells=True)
-    goes = gate.gain(new.shown, new.ahead) > new.hurdle
-    uplift, share = gate.foreseen(new.ahead, new.hurdle)
+    goes = gate.gain(new.shown, new.first, new.ahead) > new.hurdle
+    uplift, share = foreseen(gate.surprises[None], new.first, new.ahead, new.hurdle)
     assert share.mean() == pytest.approx(goes.mean(), abs=0.06)
     assert uplift.mean() == pytest.approx((goes * new.gained).mean(), abs=0.06)
 
@@ -61,7 +61,16 @@ def test_what_was_not_shown_is_as_expected() -> None:
     gate = fit_gate(trials(0, tells=True))
     assert gate is not None
     ahead = np.array([-0.3, 0.0, 0.4])
-    assert gate.gain(np.full((3, len(SIGNALS)), np.nan), ahead) == pytest.approx(ahead)
+    assert gate.gain(np.full((3, len(SIGNALS)), np.nan), np.array([0.5, 0.6, 0.7]), ahead) == pytest.approx(ahead)
+
+
+def test_signals_tell_little_of_what_was_all_but_sure() -> None:
+    gate = fit_gate(trials(0, tells=True))
+    assert gate is not None
+    unsure, sure = np.full((2, len(SIGNALS)), np.nan), np.array([0.5, 0.99])
+    unsure[:, LEAST] = np.log(0.05)
+    moved = gate.gain(unsure, sure, np.zeros(2))
+    assert moved[0] > 2 * moved[1] > 0
 
 
 NUMBERS = st.floats(-50, 50) | st.just(float("nan"))
@@ -75,15 +84,14 @@ def test_any_trials_give_finite_gains_or_no_gate(data: st.DataObject, rows: int)
     shown[:, 4] = np.abs(shown[:, 4])
     unit = arrays(np.float64, rows, elements=st.floats(-1, 1))
     query = data.draw(arrays(np.intp, rows, elements=st.integers(0, 20)))
-    made = fit_gate(Trials(shown, data.draw(unit), data.draw(unit), np.zeros(rows), query))
+    first = data.draw(arrays(np.float64, rows, elements=st.floats(-0.2, 1.2)))
+    made = fit_gate(Trials(shown, first, data.draw(unit), data.draw(unit), np.zeros(rows), query))
     if made is not None:
-        assert np.isfinite(made.gain(shown, np.zeros(rows))).all()
+        assert np.isfinite(made.gain(shown, first, np.zeros(rows))).all()
 
 
-@given(arrays(np.float64, 8, elements=st.floats(-1, 1)), st.floats(-1, 1), st.floats(0, 1))
-def test_a_gate_is_never_foreseen_to_lose(surprises: np.ndarray, ahead: float, hurdle: float) -> None:
-    none = np.zeros(len(SIGNALS))
-    gate = Gate(none, none, none + 1, none, surprises)
-    uplift, share = gate.foreseen(np.array([ahead]), np.array([hurdle]))
+@given(arrays(np.float64, 8, elements=st.floats(-1, 1)), st.floats(-0.2, 1.2), st.floats(-1, 1), st.floats(0, 1))
+def test_a_gate_is_never_foreseen_to_lose(surprises: np.ndarray, first: float, ahead: float, hurdle: float) -> None:
+    uplift, share = foreseen(surprises[None], np.array([first]), np.array([ahead]), np.array([hurdle]))
     assert uplift[0] >= hurdle * share[0] >= 0
-    assert share[0] < 1 or uplift[0] == pytest.approx(ahead + surprises.mean())
+    assert share[0] in {place / 8 for place in range(9)}
