@@ -57,19 +57,17 @@ SETTINGS = {
 }
 LAMPS = [f"Is the lamp in the {room} on?" for room in ("hall", "kitchen", "bedroom", "garage", "attic", "bathroom")]
 OTHERS = [f"Where is the {animal}?" for animal in ("cat", "dog", "bird", "mouse", "horse", "cow")]
-COMMANDS = [f"Switch the {device} off, please." for device in ("fan", "oven", "blind", "speaker", "boiler", "fridge")]
-SECONDS = {"none/none/none/small": 0.2, "none/none/none/large": 1.0, "none/none/none/split@0.8": 0.6}
+SMALL, LARGE = "none/none/none/small", "none/none/none/large"
 
 
-def write_profile(folder: Path) -> None:
-    """The small model knows about lamps, the large one about animals, the split one takes commands."""
-    cells = np.repeat(np.eye(3), [len(LAMPS), len(OTHERS), len(COMMANDS)], axis=0)
-    queries, paths = (*LAMPS, *OTHERS, *COMMANDS), tuple(SECONDS)
-    seconds = np.tile(list(SECONDS.values()), (len(queries), 1))
+def write_profile(folder: Path, rest: str = LARGE) -> None:
+    """The small model knows about lamps, the slower path `rest` about the rest."""
+    cells = np.array([[1.0, 0.0]] * len(LAMPS) + [[0.0, 1.0]] * len(OTHERS))
+    queries, paths = (*LAMPS, *OTHERS), (SMALL, rest)
+    seconds = np.tile([0.2, 1.0], (len(queries), 1))
     profile = Profile(queries, queries, paths, cells, seconds, seconds / 1e4, seconds * 10)
     rows = tuple(
-        PathRow(name, tier, generate=name.rpartition("/")[2])
-        for name, tier in zip(paths, ("edge", "cloud", "cloud"), strict=True)
+        PathRow(name, tier, generate=name.rpartition("/")[2]) for name, tier in zip(paths, ("edge", "cloud"), strict=True)
     )
     write_table(Table(profile, rows, ("",) * len(queries), ("",) * len(queries)), folder)
 
