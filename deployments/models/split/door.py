@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from contextlib import suppress
 from http import HTTPStatus
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from deployments.gateway.keys import Keys
+from deployments.models.split.caller import Caller
 from deployments.models.split.desk import Desk
 from deployments.models.split.errors import FrameError
 from deployments.models.split.socket_link import NUMBER
@@ -70,32 +71,18 @@ class SplitDoor:
         return None
 
     async def _welcome(self, connection: ServerConnection) -> None:
-        answers: set[asyncio.Task[None]] = set()
+        async def reply(number: int, answer: bytes) -> None:
+            with suppress(ConnectionClosed):  # an edge that has gone hears nothing
+                await connection.send(NUMBER.pack(number) + answer)
+
+        caller = Caller(self._desk, str(connection.remote_address), reply)
         try:
             async for message in connection:
                 if not isinstance(message, bytes) or len(message) < NUMBER.size:
                     raise FrameError("a message begins with its number")
-                (number,) = NUMBER.unpack_from(message)
-                if not number:
-                    await self._desk.handle(message[NUMBER.size :], connection)
-                    continue
-                task = asyncio.create_task(self._answer(connection, number, message[NUMBER.size :]))
-                answers.add(task)
-                task.add_done_callback(answers.discard)
+                await caller.take(NUMBER.unpack_from(message)[0], message[NUMBER.size :])
         except FrameError as error:
             logger.warning("hung up on %s: %s", connection.remote_address, error)
             await connection.close(_HARMED, str(error)[:120])
         finally:
-            for task in answers:
-                task.cancel()
-            self._desk.leave(connection)
-
-    async def _answer(self, connection: ServerConnection, number: int, message: bytes) -> None:
-        try:
-            await connection.send(NUMBER.pack(number) + await self._desk.handle(message, connection))
-        except FrameError as error:
-            await connection.close(_HARMED, str(error)[:120])
-        except ConnectionClosed:
-            return
-        except Exception:  # whoever asked hears nothing and goes on alone
-            logger.exception("a question of %s failed", connection.remote_address)
+            caller.leave()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 import torch
 from ray import serve
@@ -19,6 +20,7 @@ from deployments.models.split.cloud import CloudPart
 from deployments.models.split.desk import Desk
 from deployments.models.split.door import SplitDoor
 from deployments.models.split.load import device_for, dtype_of, partition_of
+from deployments.models.split.lobby import Lobby, Numbered
 
 SWEEP_S = 5.0
 MOST_AT_ONCE = 10_000
@@ -36,15 +38,22 @@ class SplitCloud:
         meter = EnergyMeter.of_this_process(cloud.power, gpus=cloud.gpus)
         self._desk = Desk(part, self._thread, int(cloud.memory_gib * 2**30), cloud.idle_s, meter=meter)
         self._sweeping = asyncio.create_task(self._sweep())
+        self._lobby = Lobby(self._desk)
         self._door: SplitDoor | None = None
         if cloud.address is not None:
             keys = Keys.from_environment(cloud.key_env, f"models.{name}.cloud.key_env")
             self._door = SplitDoor(self._desk, *cloud.address, keys)
             await self._door.open()
 
-    async def handle(self, message: bytes) -> bytes:
-        """Frames of one edge; see `Desk.handle`."""
-        return await self._desk.handle(message)
+    async def put(self, edge: str, messages: list[Numbered]) -> None:
+        """Messages of an edge, see `Lobby.put`."""
+        await self._lobby.put(edge, messages)
+
+    async def listen(self, edge: str) -> AsyncGenerator[list[Numbered], None]:
+        """The answers to an edge, see `Lobby.listen`; call it with `handle.options(stream=True)`."""
+        async with aclosing(self._lobby.listen(edge)) as answers:
+            async for ready in answers:
+                yield ready
 
     async def __del__(self) -> None:
         """Called by Serve when the replica's time is up."""

@@ -140,7 +140,7 @@ async def test_a_question_under_way_fails_when_the_connection_breaks() -> None:
             await asking
 
 
-@pytest.mark.parametrize("message", [b"", b"12", NUMBER.pack(0) + b"noise", NUMBER.pack(7) + b"noise", "text"])
+@pytest.mark.parametrize("message", [b"", b"12", NUMBER.pack(0) + b"noise", "text"])
 async def test_a_harmed_message_ends_the_connection(message: bytes | str) -> None:
     async with apart() as sites, connect(f"ws://{LOOPBACK}:{sites.door.port}") as connection:
         await connection.send(message)
@@ -148,6 +148,12 @@ async def test_a_harmed_message_ends_the_connection(message: bytes | str) -> Non
             await connection.recv()
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 1007
+
+
+async def test_a_harmed_question_gets_an_empty_answer_which_is_none() -> None:
+    async with apart() as sites, connect(f"ws://{LOOPBACK}:{sites.door.port}") as connection:
+        await connection.send(NUMBER.pack(7) + b"noise")
+        assert await connection.recv() == NUMBER.pack(7)
 
 
 async def test_an_address_in_use() -> None:
