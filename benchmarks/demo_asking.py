@@ -33,8 +33,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came back. `seconds` are the client's, all else is what the answer says of itself; `right` is 0 or 1. A time limit that
-    passed is an answer too: nothing, and the limit not kept; what it cost is not told."""
+    """What came back. `seconds` are the client's, all else is what the answer says of itself; `right` is 0 or 1.
+
+    A time limit that passed is an answer, too: none, and the limit not kept; what it cost is not told.
+    """
 
     policy: str
     query_id: str
