@@ -117,6 +117,8 @@ class SplitEngine(Engine):
             report,
             cost_usd=usd / 1e6,
             energy_j=report.energy_j + traffic.cloud_j,
+            up_bytes=traffic.up,
+            down_bytes=traffic.down,
             link=self._emulated.describe() if self._emulated and traffic.up else None,
             note=f"{alone} of {report.completion_tokens} tokens without the cloud, which did not answer in time"
             if alone
