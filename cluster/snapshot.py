@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cluster.config import Config
 from cluster.profile import Table, read_table
 from policies.adaptive import Adaptive, Shown, fit_adaptive
+from policies.corrections import Corrections
 from policies.errors import ConfigurationError
 from policies.forecast import Axis, Forecast
 from policies.measured import Measured
@@ -43,7 +44,8 @@ class Snapshot:
     fingerprint: str
     """Of the profile: what is learnt about its paths says nothing about those of another."""
     paths: tuple[Path, ...]
-    names: tuple[str, ...]
+    fixed: tuple[str, ...]
+    """Names of the paths that are not adaptive."""
     places: Mapping[Path, int]
     on_edge: BoolArray
     models: tuple[str, ...]
@@ -54,9 +56,11 @@ class Snapshot:
     steps: Steps
     preference: Preference
 
-    def forecast(self, question: str, vector: npt.NDArray[np.float32]) -> Forecast:
-        """What to expect of every path for `question`, whose unit vector is `vector`, on an idle system."""
-        return self.steps.extend(self.forecaster.forecast(vector, question))
+    def forecast(self, question: str, vector: npt.NDArray[np.float32], corrections: Corrections | None = None) -> Forecast:
+        """What to expect of every path for `question`, whose unit vector is `vector`, on an idle system. `corrections` are of the
+        fixed paths, from which the adaptive ones follow."""
+        forecast = self.forecaster.forecast(vector, question)
+        return self.steps.extend(corrections.apply(forecast) if corrections else forecast)
 
     def select(self, forecast: Forecast, slo: Slo) -> Decision:
         """The best path within `slo`, else what it wants then. Raises InfeasibleSlo and InvalidRequest."""
@@ -69,8 +73,7 @@ class Snapshot:
 
     def step(self, path: Path, forecast: Forecast, shown: Signals, slo: Slo, spent: Spent) -> Step:
         """Whether the adaptive `path` goes on after its first part; `forecast` is of what is still to come."""
-        fixed = len(self.paths) - len(self.steps)
-        return self.steps.step(self.places[path] - fixed, forecast, shown, slo, spent)
+        return self.steps.step(self.places[path] - len(self.fixed), forecast, shown, slo, spent)
 
 
 def read_profile(config: Config) -> Table:
@@ -98,7 +101,7 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
     return Snapshot(
         fingerprint=_fingerprint(table.profile),
         paths=paths,
-        names=tuple(path.name for path in paths),
+        fixed=tuple(path.name for path in fixed),
         places=places,
         on_edge=on_edge,
         models=models,

@@ -37,9 +37,7 @@ class Case:
 
     def forecast(self) -> Forecast:
         """What to expect of every path from now on: what the snapshot tells of an idle system, later by what it meets now."""
-        forecast = self.snapshot.forecast(self.question, self.vector)
-        if self.corrections is not None:
-            forecast = self.corrections.apply(forecast)
+        forecast = self.snapshot.forecast(self.question, self.vector, self.corrections)
         late_s = self._late_s()
         return replace(
             forecast,
@@ -88,7 +86,7 @@ class Case:
         return None if place is None else (forecast or self.forecast()).of(place, path)
 
     def by_profile(self, path: Path, predicted: Prediction) -> Prediction:
-        """What the profile alone predicts for an idle system, given what this case predicts."""
+        """What the profile alone predicts for an idle system, given what this case predicts of a path that is not adaptive."""
         place, late_s = self.snapshot.places[path], self._late_s()
         late = late_s if isinstance(late_s, float) else float(late_s[place])
         alone = replace(predicted, latency_s=predicted.latency_s - late, latency_p90_s=predicted.latency_p90_s - late)

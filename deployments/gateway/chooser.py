@@ -74,11 +74,11 @@ class Chooser:
         """Outcomes have said so much about the paths of each profile; those of another one than the snapshot's wait for it."""
         self._known = corrections
         known = corrections.get(self._snapshot.fingerprint) if self._snapshot else None
-        self._corrections = Corrections.of(self._snapshot.names, known) if self._snapshot and known else None
+        self._corrections = Corrections.of(self._snapshot.fixed, known) if self._snapshot and known else None
 
     def shift(self, path: Path) -> float:
         """What feedback adds to the accuracy that the profile predicts for `path`."""
-        place = self._snapshot.places.get(path) if self._snapshot else None
+        place = self._snapshot.places.get(path) if self._snapshot and path.then is None else None
         return float(self._corrections.accuracy[place]) if self._corrections and place is not None else 0.0
 
     async def choose(self, model: str, slo: Slo, messages: tuple[Message, ...], deadline: Deadline) -> Choice:

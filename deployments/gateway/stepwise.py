@@ -55,12 +55,16 @@ class Stepwise:
         try:
             return await finish(_going(opening, then, first))
         except (RequestError, ServiceError) as error:
-            return replace(first, reason=f"{first.reason}; that failed ({type(error).__name__}), so the first answer stands")
+            reason = f"{first.reason}; that failed ({type(error).__name__}), so the first answer stands"
+            return replace(first, reason=reason, latency_s=_elapsed_s(job))
 
     def _step(self, choice: Choice, first: Answer, job: Job) -> Step:
         shown = Signals.joined(report.shown for report in first.reports)
-        elapsed_s = asyncio.get_running_loop().time() - job.deadline.arrived_at
-        return self._chooser.step(choice, shown, Spent(first.cost_usd, first.energy_j), elapsed_s)
+        return self._chooser.step(choice, shown, Spent(first.cost_usd, first.energy_j), _elapsed_s(job))
+
+
+def _elapsed_s(job: Job) -> float:
+    return asyncio.get_running_loop().time() - job.deadline.arrived_at
 
 
 def _opening(job: Job, path: Path, then: Path) -> Job:

@@ -89,12 +89,12 @@ async def test_the_second_answer_counts_and_both_are_paid() -> None:
 @pytest.mark.parametrize("large", [FakeReplica(fault=ZeroDivisionError("mistake")), FakeReplica(hang=True)])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_second_part_that_fails_or_is_late_leaves_the_first_answer(large: FakeReplica, stream: bool) -> None:
-    here, this = world(goes_on=True, large=large), job(0.3)
+    here, this = world(goes_on=True, large=large), job(0.5)
     answer = await (here.stepwise.open(this) if stream else here.stepwise.complete(this))
     assert isinstance(answer, Answer)
     assert (answer.text, answer.path) == ("from home", SMALL)
     assert "so the first answer stands" in answer.reason
-    assert answer.latency_s < 0.3
+    assert answer.latency_s >= (0.4 if large.hang else 0.0)  # the time that was waited in vain is part of it
 
 
 async def test_a_stream_begins_with_the_answer_that_counts() -> None:
