@@ -187,7 +187,7 @@ async def test_when_the_cloud_is_gone_the_answer_says_so(parts: Parts, monkeypat
         parts.engine._speaker.backoff.succeeded()
     count = completion.report.completion_tokens
     assert completion.finish_reason == "stop"
-    assert completion.report.note == f"{count} of {count} tokens without the cloud, which did not answer in time"
+    assert completion.report.note == f"{count} of {count} tokens without the cloud (no answer within 0.01 s)"
 
 
 async def test_stop_strings_and_lengths(parts: Parts) -> None:

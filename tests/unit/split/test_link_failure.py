@@ -15,7 +15,7 @@ from policies.split.mode import Kind, Mode
 from tests.unit.split.checkpoints import VOCABULARY
 from tests.unit.split.town import NEVER, PROMPT, Disturbed, Town, expected, split, whole
 
-MOST = 16
+MOST = 10
 MODES = [Mode(Kind.COLLABORATIVE, 1.0), Mode(Kind.COLLABORATIVE, 0.6), Mode(Kind.VERIFIED, 0.6, 3)]
 
 
