@@ -92,7 +92,7 @@ def test_without_the_clouds_part_the_answer_is_marked_and_later_ones_use_it_agai
     part.wait(30)
     alone, told = whole(client, "split@1")
     assert alone
-    assert "tokens without the cloud, which did not answer in time" in told["reason"]
+    assert "tokens without the cloud (" in told["reason"]
     while "without the cloud" in told["reason"]:  # the test's own time limit is the only other way out
         again, told = whole(client, "split@1")
     assert again == text

@@ -52,6 +52,8 @@ class SplitEngine(Engine):
         self._cloud = cloud
         self._emulated = EmulatedLink(link) if link else None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"split-{name}")
+        # One thread, since a Hugging Face tokenizer must not be used by two at a time.
+        self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix=f"tokenize-{name}")
 
     async def start(self) -> None:
         """Load layers 1..b. Raises ConfigurationError when checkpoint, exits and tokenizer do not fit."""
@@ -66,9 +68,10 @@ class SplitEngine(Engine):
         }
 
     async def stop(self) -> None:
-        """Let the thread end."""
+        """Hang up, and let the threads end."""
         await self._link.close()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for thread in (self._thread, self._tokenizing):
+            thread.shutdown(wait=False, cancel_futures=True)
 
     async def check(self) -> None:
         """The edge's part lives in this process, and answers without the cloud's."""
@@ -76,8 +79,8 @@ class SplitEngine(Engine):
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """Token by token, or all that the cloud has confirmed at once."""
         mode = request.mode or self._config.modes[0]
-        prompt = self._prompt(request)
         account = self._ledgers[mode].open()
+        prompt = await asyncio.get_running_loop().run_in_executor(self._tokenizing, self._prompt, request)
         account.begin()
         sampling = request.sampling
         answer = Answer(
@@ -117,10 +120,10 @@ class SplitEngine(Engine):
             report,
             cost_usd=usd / 1e6,
             energy_j=report.energy_j + traffic.cloud_j,
+            up_bytes=traffic.up,
+            down_bytes=traffic.down,
             link=self._emulated.describe() if self._emulated and traffic.up else None,
-            note=f"{alone} of {report.completion_tokens} tokens without the cloud, which did not answer in time"
-            if alone
-            else None,
+            note=f"{alone} of {report.completion_tokens} tokens without the cloud ({tally.why})" if alone else None,
         )
 
     def _connect(self) -> Link:

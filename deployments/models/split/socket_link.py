@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import struct
+from collections.abc import Generator
 from contextlib import suppress
+from itertools import count
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -16,6 +19,13 @@ NUMBER = struct.Struct("<I")
 """Before each message."""
 _MOST_WAITING = 10_000
 _PING_S = 5.0
+_LONGEST_PAUSE_S = 30.0
+
+
+def _pauses() -> Generator[float]:
+    """Seconds between tries, not the same for all edges that one broken cloud has."""
+    for number in count():
+        yield random.uniform(0.5, 1.0) * min(_LONGEST_PAUSE_S, 0.5 * 2.0 ** min(number, 10))
 
 
 class SocketLink(NumberedLink):
@@ -58,6 +68,7 @@ class SocketLink(NumberedLink):
             ping_interval=_PING_S,
             ping_timeout=_PING_S,
             process_exception=self._note,
+            reconnect_delays=_pauses,
         )
         async for connection in connecting:
             self._waiting = asyncio.Queue(_MOST_WAITING)

@@ -153,11 +153,15 @@ async def test_reports(parts: Parts) -> None:
         await parts.engine.complete(request(demo_prompts()[0], "standalone")),
     )
     assert (alone.report.option, alone.report.cost_usd, alone.report.link) == ("m@standalone", 0.0, None)
+    assert (alone.report.up_bytes, alone.report.down_bytes) == (0, 0)
     all_cloud = await parts.engine.complete(replace(standalone, mode="1"))
     tokens = all_cloud.report.prompt_tokens + all_cloud.report.completion_tokens - 1  # the last is nobody's prompt
     assert all_cloud.report.option == "m@1"
     assert all_cloud.report.cost_usd == pytest.approx((tokens + 10 * all_cloud.report.completion_tokens) / 1e6)
     assert all_cloud.report.energy_j > 0
+    states = 2 * 256 * tokens
+    assert states < all_cloud.report.up_bytes < 1.02 * states
+    assert 0 < all_cloud.report.down_bytes < 0.02 * states
     assert (await parts.engine.complete(replace(standalone, mode=""))).report.option == "m@standalone"
 
 
@@ -183,7 +187,7 @@ async def test_when_the_cloud_is_gone_the_answer_says_so(parts: Parts, monkeypat
         parts.engine._speaker.backoff.succeeded()
     count = completion.report.completion_tokens
     assert completion.finish_reason == "stop"
-    assert completion.report.note == f"{count} of {count} tokens without the cloud, which did not answer in time"
+    assert completion.report.note == f"{count} of {count} tokens without the cloud (no answer within 0.01 s)"
 
 
 async def test_stop_strings_and_lengths(parts: Parts) -> None:
