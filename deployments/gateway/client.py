@@ -107,6 +107,11 @@ class ModelClient:
         return 2 if self.running > 1 else 1
 
     @property
+    def may_sleep(self) -> bool:
+        """Whether its replicas may come and go, down to none."""
+        return self._waking is not None
+
+    @property
     def starting_s(self) -> float:
         """Seconds until a model that sleeps can be expected to answer; 0 for one that does not."""
         return self._waking.left_s if self._waking and not self.running else 0.0
@@ -140,9 +145,18 @@ class ModelClient:
         return silent or starting or self.breaker.why is not None
 
     def has_none(self) -> None:
-        """No replica runs. A model that may sleep is asleep then, and any other is lost."""
+        """No replica runs. A model that may sleep is asleep then, and any other is lost.
+
+        Requests that wait for a replica and would be answered too late by a new one are ended, so that they can go elsewhere.
+        """
         if self._waking is None:
             self.lost("no replica is running")
+            return
+        awake_at = asyncio.get_running_loop().time() + self.starting_s
+        for timer in self._unanswered:
+            until = timer.when()
+            if until is not None and until < awake_at and not timer.expired():
+                timer.reschedule(0)
 
     def lost(self, why: str) -> None:
         """No replica is left: let nothing pass, and end what waits for a first word, since Ray would let it wait for ever."""
