@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -46,6 +47,7 @@ METRIC = "exact"
 SHORTLIST = 8
 """Paths of each tier that are measured on every held-out question."""
 PICTURE = "demo.svg"
+PROFILE, BY_MODEL, HELD_OUT, SERVED, ANSWERS, RESULT = "profile", "by-model", "held-out", "served", "answers.jsonl", "result.json"
 ERRORS = Console(stderr=True, highlight=False)
 
 
@@ -53,7 +55,7 @@ def main(
     work: Annotated[Path, typer.Option(help="Keeps the profile and the answers.")] = Path(".isthmus/bench-demo"),
     budget: Annotated[float, typer.Option(min=0.01, max=1, help="Share of all cells to explore.")] = 0.1,
     minutes: Annotated[float, typer.Option(min=1, help="Longest time to explore.")] = 15.0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what DIR holds.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what an unfinished run left in DIR.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the section of this page and draw its picture.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -74,33 +76,46 @@ def main(
 
 
 def bench(work: Path, budget: float, seconds: float, *, resume: bool) -> Result:
-    """All steps. Raises IsthmusError if `work` holds something and not `resume`, and for what the cluster cannot do."""
-    if (work / "profile" / NAME).exists() and not resume:
-        raise IsthmusError(f"{work} holds measurements already; go on with --resume, or choose another --work.")
+    """All steps. What a finished run left in `work` is replaced. Raises IsthmusError if an unfinished one left something and not
+    `resume`, and for what the cluster cannot do."""
+    if (work / RESULT).exists():
+        _clear(work)
+    if (work / PROFILE / NAME).exists() and not resume:
+        raise IsthmusError(f"{work} holds an unfinished run; go on with --resume, or choose another --work.")
     work.mkdir(parents=True, exist_ok=True)
     questions = split(SEED)
     write_questions(questions.learnt, work / "learnt.jsonl")
     file = configure(work, None)
     with running(file) as url:
         explore(work, file, budget, seconds)
-        config, profile = load(file), read_table(work / "profile")
+        config, profile = load(file), read_table(work / PROFILE)
         alone = policies.by_model(policies.best_path(profile, "cloud"), config.generators)
-        by_model = measure(config, url, questions.learnt, alone, work / "by-model")
+        by_model = measure(config, url, questions.learnt, alone, work / BY_MODEL)
         shortlist = [*policies.best_paths(profile, "edge", SHORTLIST), *policies.best_paths(profile, "cloud", SHORTLIST)]
-        measured = measure(config, url, questions.held_out, shortlist, work / "held-out")
-    asker = Asker(work / "answers.jsonl")
-    served = Served(work / "served", work / "profile")
+        measured = measure(config, url, questions.held_out, shortlist, work / HELD_OUT)
+    asker = Asker(work / ANSWERS)
+    served = Served(work / SERVED, work / PROFILE)
     file = configure(work, served.folder)
     with running(file) as url:
         served.url = url
         ask(served, asker, load(file), profile, by_model, questions)
-    spent = cost(read_records(work / "profile"), len(questions.learnt) * len(config.paths))
-    return compare(config, measured, asker.answers, spent, len(questions.learnt))
+    spent = cost(read_records(work / PROFILE), len(questions.learnt) * len(config.paths))
+    result = compare(config, measured, asker.answers, spent, len(questions.learnt))
+    (work / RESULT).write_text(json.dumps(asdict(result), indent=2), encoding="utf-8")
+    return result
+
+
+def _clear(work: Path) -> None:
+    """Remove what a finished run left, and nothing else."""
+    for folder in (PROFILE, BY_MODEL, HELD_OUT, SERVED):
+        shutil.rmtree(work / folder, ignore_errors=True)
+    for file in (ANSWERS, RESULT):
+        (work / file).unlink(missing_ok=True)
 
 
 def explore(work: Path, file: Path, budget: float, seconds: float) -> None:
     """`isthmus profile`, for as long as earlier runs have left of `seconds`."""
-    profile = work / "profile"
+    profile = work / PROFILE
     before_s = max((record.elapsed_s for record in read_records(profile)), default=0.0)
     if before_s >= seconds and (profile / QUERIES).exists():
         return

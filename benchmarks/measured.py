@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import yaml
+from scipy.optimize import nnls
 
 from cluster.config import Config
 from cluster.ports import free_ports
@@ -65,18 +66,19 @@ class Client:
 
 
 async def calibrate(client: Client, rng: np.random.Generator) -> Device:
-    """Fit the device by least squares."""
+    """Fit the device by least squares: first from requests that are alone, then how much longer the same takes in company."""
     alone = [await client.ask(*_sizes(rng)) for _ in range(ALONE)]
     pairs = await asyncio.gather(*(_several(client, rng) for _ in range(CONTEXTS)))
     together = [answered for pair in pairs for answered in pair]
-    rows = [(1.0, a.prompt_tokens, a.tokens, 0.0) for a in alone] + [(1.0, a.prompt_tokens, 0.0, a.tokens) for a in together]
-    seconds = np.array([a.latency_s for a in alone + together])
-    network, per_prompt_token, step_alone, step_together = np.linalg.lstsq(np.array(rows), seconds)[0]
-    per_sequence = max(0.0, (step_together - step_alone) / (CONTEXTS - 1))
+    seconds = np.array([a.latency_s for a in alone])
+    network, per_prompt_token, step = nnls(np.array([(1.0, a.prompt_tokens, a.tokens) for a in alone]), seconds)[0]
+    work = np.array([a.prompt_tokens * per_prompt_token + a.tokens * step for a in together])
+    longer = float(work @ (np.array([a.latency_s for a in together]) - network) / (work @ work))
+    per_sequence = step * (min(max(longer, 1.0), 1.999) - 1.0) / (CONTEXTS - 1)
     return Device(
-        network_s=max(0.0, float(network)),
+        network_s=float(network),
         prefill_tokens_per_s=float(1 / max(per_prompt_token, 1e-6)),
-        step_s=float(step_alone - per_sequence),
+        step_s=float(step - per_sequence),
         step_per_sequence_s=float(per_sequence),
         capacity_per_s=CONTEXTS / float(np.mean([a.latency_s for a in together])),
     )
