@@ -75,7 +75,9 @@ def bind_servers(config: Config) -> dict[str, Application]:
     for server in servers(config):
         parts = (clouds[server.model], config.cluster.link) if server.model in clouds else ()
         bound[server.deployment_name] = bind_server(config, server, *parts)
-    alone = {name: cloud for name, cloud in clouds.items() if cloud is not None and not config.models[name].options(name)}
+    alone = {
+        f"{name}.cloud": cloud for name, cloud in clouds.items() if cloud is not None and not config.models[name].options(name)
+    }
     return bound | alone
 
 
