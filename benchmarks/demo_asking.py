@@ -32,7 +32,8 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came back. `seconds` are the client's, all else is what the answer says of itself; `right` is 0 or 1."""
+    """What came back. `seconds` are the client's, all else is what the answer says of itself; `right` is 0 or 1. A limit that
+    passed before there was an answer counts as one that was promised."""
 
     policy: str
     query_id: str
@@ -62,7 +63,7 @@ class Asker:
         self, url: str, asks: Sequence[Ask], prepare: Callable[[str], None], progress: Callable[[str, int, int], None]
     ) -> None:
         """Policies in turn, a block of questions each, after `prepare` has made ready for the policy. Raises openai.OpenAIError
-        for an answer that does not come."""
+        for an answer that does not come, unless a limit stood in its way."""
         done = {(answer.policy, answer.query_id) for answer in self.answers}
         with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client, self._file.open("a") as out:
             for number, ask in enumerate(_in_turn(asks), start=1):
@@ -86,13 +87,19 @@ def _in_turn(asks: Sequence[Ask]) -> Iterable[Ask]:
 
 
 def _answered(client: openai.OpenAI, ask: Ask) -> Answered:
-    limits = {} if ask.slo.max_latency_s is None else {"slo": {"max_latency_s": ask.slo.max_latency_s}}
+    limit_s = ask.slo.max_latency_s
     began = time.perf_counter()
-    reply = client.chat.completions.create(
-        model=ask.model,
-        messages=ask.question.dialogue,  # type: ignore[arg-type]
-        extra_body=limits,
-    )
+    try:
+        reply = client.chat.completions.create(
+            model=ask.model,
+            messages=ask.question.dialogue,  # type: ignore[arg-type]
+            extra_body={} if limit_s is None else {"slo": {"max_latency_s": limit_s}},
+        )
+    except openai.APIStatusError as error:
+        if limit_s is None or error.status_code != 504:
+            raise
+        seconds = time.perf_counter() - began
+        return Answered(ask.policy, ask.question.query_id, "", str(error), "", 0.0, seconds, 0.0, 0.0, True, limit_s, False)
     seconds = time.perf_counter() - began
     told: dict[str, Any] = (reply.model_extra or {})["isthmus"]
     text = reply.choices[0].message.content or ""
@@ -107,6 +114,6 @@ def _answered(client: openai.OpenAI, ask: Ask) -> Answered:
         cost_usd=told["measured"]["cost_usd"],
         energy_j=told["measured"]["energy_j"],
         feasible=told["feasible"],
-        limit_s=ask.slo.max_latency_s,
+        limit_s=limit_s,
         kept=told["slo_met"],
     )
