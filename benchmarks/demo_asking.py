@@ -18,6 +18,7 @@ from policies.types import Slo
 BLOCK = 60
 """Questions that one policy asks before the next has its turn: few enough that noise of the machine meets all policies, so
 many that the engines' caches have forgotten a question when the next policy asks it."""
+LATE = 504
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came back. `seconds` are the client's, all else is what the answer says of itself; `right` is 0 or 1. A limit that
-    passed before there was an answer counts as one that was promised."""
+    """What came back. `seconds` are the client's, all else is what the answer says of itself; `right` is 0 or 1.
+
+    A time limit that passed is an answer, too: none, and the limit not kept; what it cost is not told.
+    """
 
     policy: str
     query_id: str
@@ -86,20 +89,37 @@ def _in_turn(asks: Sequence[Ask]) -> Iterable[Ask]:
             yield from each[start : start + BLOCK]
 
 
+def _late(ask: Ask, error: openai.APIStatusError, seconds: float) -> Answered:
+    path = error.response.headers.get("x-isthmus-path", ask.model)
+    return Answered(
+        policy=ask.policy,
+        query_id=ask.question.query_id,
+        path=path,
+        reason=error.message,
+        answer="",
+        right=0.0,
+        seconds=seconds,
+        cost_usd=0.0,
+        energy_j=0.0,
+        feasible=True,
+        limit_s=ask.slo.max_latency_s,
+        kept=False,
+    )
+
+
 def _answered(client: openai.OpenAI, ask: Ask) -> Answered:
-    limit_s = ask.slo.max_latency_s
+    limits = {} if ask.slo.max_latency_s is None else {"slo": {"max_latency_s": ask.slo.max_latency_s}}
     began = time.perf_counter()
     try:
         reply = client.chat.completions.create(
             model=ask.model,
             messages=ask.question.dialogue,  # type: ignore[arg-type]
-            extra_body={} if limit_s is None else {"slo": {"max_latency_s": limit_s}},
+            extra_body=limits,
         )
-    except openai.APIStatusError as error:
-        if limit_s is None or error.status_code != 504:
+    except openai.InternalServerError as error:
+        if error.status_code != LATE or ask.slo.max_latency_s is None:
             raise
-        seconds = time.perf_counter() - began
-        return Answered(ask.policy, ask.question.query_id, "", str(error), "", 0.0, seconds, 0.0, 0.0, True, limit_s, False)
+        return _late(ask, error, time.perf_counter() - began)
     seconds = time.perf_counter() - began
     told: dict[str, Any] = (reply.model_extra or {})["isthmus"]
     text = reply.choices[0].message.content or ""
@@ -114,6 +134,6 @@ def _answered(client: openai.OpenAI, ask: Ask) -> Answered:
         cost_usd=told["measured"]["cost_usd"],
         energy_j=told["measured"]["energy_j"],
         feasible=told["feasible"],
-        limit_s=limit_s,
+        limit_s=ask.slo.max_latency_s,
         kept=told["slo_met"],
     )

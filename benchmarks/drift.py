@@ -134,7 +134,7 @@ def write(page: Path, rows: Sequence[Mapping[str, Any]], seeds: int) -> None:
         lines_ = {policy: of[change, policy] for policy in COLOURS}
         requests = list(range(-BEFORE, len(lines_["cs_ucb"]) - BEFORE))
         panels.append(Panel(change, requests, lines_))
-    style = Style(COLOURS, "requests after the change", "regret, share of the clairvoyant's", 0.7, bottom=-0.1, level=TOLERANCE)
+    style = Style(COLOURS, "requests after the change", "regret / clairvoyant", 0.7, bottom=-0.1, level=TOLERANCE)
     page.with_name(PICTURE).write_text(picture(panels, style), encoding="utf-8")
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import yaml
+from scipy.optimize import nnls
 
 from cluster.config import Config
 from cluster.ports import free_ports
 
 CONTEXTS = 2
 SHAPE = {"width": 512, "layers": 8, "heads": 8, "hidden": 1408}
-CONTEXT_TOKENS, MAX_TOKENS, WORDS = 768, (16, 96), (10, 120)
+CONTEXT_TOKENS, MAX_TOKENS, WORDS = 768, (16, 96), (5, 60)
+"""A word of random letters is about six tokens."""
 ALONE, TOGETHER = 12, 8
 """Requests of a calibration: one at a time, and of each of two clients that ask at once."""
 
@@ -39,6 +41,8 @@ class Device:
     prefill_tokens_per_s: float
     step_s: float
     step_per_sequence_s: float
+    capacity_per_s: float
+    """Answers per second with both contexts busy."""
 
 
 class Client:
@@ -62,16 +66,21 @@ class Client:
 
 
 async def calibrate(client: Client, rng: np.random.Generator) -> Device:
-    """Fit the device by least squares."""
+    """Fit the device by least squares: first from requests that are alone, then how much longer the same takes in company."""
     alone = [await client.ask(*_sizes(rng)) for _ in range(ALONE)]
     pairs = await asyncio.gather(*(_several(client, rng) for _ in range(CONTEXTS)))
     together = [answered for pair in pairs for answered in pair]
-    rows = [(1.0, a.prompt_tokens, a.tokens, 0.0) for a in alone] + [(1.0, a.prompt_tokens, 0.0, a.tokens) for a in together]
-    seconds = np.array([a.latency_s for a in alone + together])
-    network, per_prompt_token, step_alone, step_together = np.linalg.lstsq(np.array(rows), seconds)[0]
-    per_sequence = max(0.0, (step_together - step_alone) / (CONTEXTS - 1))
+    seconds = np.array([a.latency_s for a in alone])
+    network, per_prompt_token, step = nnls(np.array([(1.0, a.prompt_tokens, a.tokens) for a in alone]), seconds)[0]
+    work = np.array([a.prompt_tokens * per_prompt_token + a.tokens * step for a in together])
+    longer = float(work @ (np.array([a.latency_s for a in together]) - network) / (work @ work))
+    per_sequence = step * (min(max(longer, 1.0), 1.999) - 1.0) / (CONTEXTS - 1)
     return Device(
-        max(0.0, float(network)), float(1 / max(per_prompt_token, 1e-6)), float(step_alone - per_sequence), float(per_sequence)
+        network_s=float(network),
+        prefill_tokens_per_s=float(1 / max(per_prompt_token, 1e-6)),
+        step_s=float(step - per_sequence),
+        step_per_sequence_s=float(per_sequence),
+        capacity_per_s=CONTEXTS / float(np.mean([a.latency_s for a in together])),
     )
 
 
@@ -90,13 +99,6 @@ async def work(client: Client, rng: np.random.Generator, requests: int, rate_per
         tasks.append(asyncio.create_task(client.ask(*_sizes(rng))))
         await asyncio.sleep(float(rng.exponential(1 / rate_per_s)))
     return await asyncio.gather(*tasks)
-
-
-def capacity_per_s(device: Device) -> float:
-    """Requests of the mean size with both contexts busy; about one word in three tokens of the random tokenizer."""
-    step = device.step_s + CONTEXTS * device.step_per_sequence_s
-    prompt = 3 * np.mean(WORDS) / device.prefill_tokens_per_s * step / (device.step_s + device.step_per_sequence_s)
-    return float(CONTEXTS / (prompt + np.mean(MAX_TOKENS) * step))
 
 
 def configuration(folder: Path) -> tuple[Config, Path]:

@@ -1,6 +1,6 @@
 """One model over edge and cloud, token by token, beside the ways around it (CE-CoLLM, arXiv 2411.02829).
 
-    python -m benchmarks.split [--queries 40] [--json] [--out docs/results.md]
+    python -m benchmarks.split [--queries 20] [--json] [--out docs/results.md]
 
 The demo's cloud model answers questions about homes it has never seen, with the passages that hold the answer. Each mode
 runs for real, both parts in this process; computing is measured as processor time of one thread. What a link adds comes
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 from typing import Annotated
@@ -27,6 +27,8 @@ from benchmarks.split_results import (
     CLOUD_ONLY,
     EQUAL,
     EVERY_TOKEN,
+    FAR_MS,
+    INT8,
     LAYERS,
     LONG,
     NAIVE,
@@ -36,7 +38,8 @@ from benchmarks.split_results import (
     Row,
     SessionRow,
 )
-from benchmarks.split_runs import Bench, Given
+from benchmarks.split_runs import Bench, Given, Way
+from deployments.models.split.codec import Wire
 from deployments.models.split.partition import Partition
 from examples.smart_home import shapes
 from examples.smart_home.evaluate import Item, make_items
@@ -53,37 +56,25 @@ THETA = 0.98
 THETAS = (0.5, 0.7, 0.8, 0.9, 0.95, THETA, 1.0)
 DRAFTS = 8
 OWN, VERIFIED = f"collaborative@{THETA:g}", f"verified@{DRAFTS}"
-SESSIONS, SESSION_PROMPTS = (1, 4, 16), 48
+SESSIONS, SESSION_PROMPTS = (1, 4, 16), 32
 LONG_PROMPTS = 5
 
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A mode as it is run."""
-
-    name: str
-    mode: Mode
-    naive: bool = False
-
-    @property
-    def far(self) -> bool:
-        """Whether what it does depends on the round trip."""
-        return self.mode.kind is Kind.VERIFIED
-
-
 WAYS = (
-    Way(NAIVE, Mode(Kind.COLLABORATIVE, 1.0), naive=True),
+    Way(CLOUD_ONLY, None),
+    Way(NAIVE, Mode(Kind.COLLABORATIVE, 1.0), Wire.FLOAT32, naive=True),
     Way(STANDALONE, Mode(Kind.STANDALONE, THETA)),
     *(Way(f"collaborative@{theta:g}", Mode(Kind.COLLABORATIVE, theta)) for theta in THETAS),
-    Way(VERIFIED, Mode(Kind.VERIFIED, THETA, DRAFTS)),
+    Way(INT8, Mode(Kind.COLLABORATIVE, 1.0), Wire.INT8),
+    *(Way(VERIFIED, Mode(Kind.VERIFIED, THETA, DRAFTS), rtt_ms=rtt) for rtt in RTTS_MS),
 )
-CHOSEN = (EVERY_TOKEN, OWN, VERIFIED)
+TOGETHER = tuple(way for way in WAYS if way.name in (EVERY_TOKEN, OWN, VERIFIED) and way.rtt_ms in (None, FAR_MS))
+LONG_WAYS = tuple(way for way in WAYS if way.name in (NAIVE, EVERY_TOKEN, OWN))
 Runs = Mapping[tuple[str, int], Sequence[Given]]
 """Answers by mode and round trip in milliseconds."""
 
 
 def main(
-    queries: Annotated[int, typer.Option(min=1, help="Queries of each of five kinds, rounded up to fours.")] = 40,
+    queries: Annotated[int, typer.Option(min=1, help="Queries of each of five kinds, rounded up to fours.")] = 20,
     out: Annotated[Path | None, typer.Option(help="Write the section of this page, and the picture beside it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -117,7 +108,7 @@ def measure(items: Sequence[Item], progress: Progress) -> Results:
         same = [answer.tokens == reference for answer, reference in zip(given, references, strict=True)]
         return _mode_row(name, given, mean(right), mean(same))
 
-    names = (CLOUD_ONLY, *(way.name for way in WAYS))
+    names = list(dict.fromkeys(way.name for way in WAYS))
     layer_s = _layer_s(runs[CLOUD_ONLY, RTTS_MS[0]])
     hosts = {EQUAL: split_replay.as_measured, LAYERS: split_replay.equal_layers(layer_s)}
     return Results(
@@ -126,25 +117,18 @@ def measure(items: Sequence[Item], progress: Progress) -> Results:
         theta=THETA,
         verified=VERIFIED,
         layer_s=layer_s,
-        modes=[row(name, runs[name, 50]) for name in names],
-        rows=[r for name, h in ((name, h) for name in names for h in hosts) for r in _rows(name, h, hosts[h], runs)],
+        modes=[row(name, runs[name, FAR_MS]) for name in names],
+        rows=[one for name in names for named, speed in hosts.items() for one in _rows(name, named, speed, runs)],
         sessions=_sessions(bench, prompts[:SESSION_PROMPTS], runs, progress),
         long_bytes=_long_bytes(bench, prompts[:LONG_PROMPTS], progress),
     )
 
 
 def _run(bench: Bench, prompts: Sequence[Sequence[int]], progress: Progress) -> Runs:
-    alone = bench.cloud_only(progress.track(prompts, description=CLOUD_ONLY))
-    runs = dict.fromkeys(((CLOUD_ONLY, rtt) for rtt in RTTS_MS), alone)
-    for way in WAYS:
-        if way.far:
-            for rtt in RTTS_MS:
-                told = progress.track(prompts, description=f"{way.name}, {rtt} ms")
-                runs[way.name, rtt] = bench.one_by_one(told, way.mode, rtt / 1000)
-        else:
-            told = progress.track(prompts, description=way.name)
-            given = bench.one_by_one(told, way.mode, naive=way.naive)
-            runs.update(dict.fromkeys(((way.name, rtt) for rtt in RTTS_MS), given))
+    runs: dict[tuple[str, int], Sequence[Given]] = {}
+    told = progress.track(prompts, description=f"questions, {len(WAYS)} ways")
+    for way, given in zip(WAYS, bench.alone(told, WAYS), strict=True):
+        runs.update({(way.name, rtt): given for rtt in (RTTS_MS if way.rtt_ms is None else (way.rtt_ms,))})
     return runs
 
 
@@ -152,7 +136,7 @@ def _mode_row(name: str, given: Sequence[Given], accuracy: float, agreement: flo
     tokens = sum(len(answer.tokens) for answer in given)
     sent = sum(answer.nbytes for answer in given)
     once = sum(2 * shapes.CLOUD.width * (answer.prompt + len(answer.tokens)) for answer in given)
-    computing = [split_replay.replay(answer.trace, split_replay.Wire(0, 1000), split_replay.as_measured) for answer in given]
+    computing = [split_replay.replay(answer.trace, split_replay.Channel(0, 1000), split_replay.as_measured) for answer in given]
     return ModeRow(
         mode=name,
         tokens=tokens / len(given),
@@ -171,8 +155,8 @@ def _rows(name: str, named: str, hosts: Hosts, runs: Runs) -> list[Row]:
     rows = []
     for rtt in RTTS_MS:
         for mbps in MBPS:
-            wire = split_replay.Wire(rtt / 1000, mbps)
-            times = split_replay.mean([split_replay.replay(answer.trace, wire, hosts) for answer in runs[name, rtt]])
+            channel = split_replay.Channel(rtt / 1000, mbps)
+            times = split_replay.mean([split_replay.replay(answer.trace, channel, hosts) for answer in runs[name, rtt]])
             rows.append(Row(name, named, rtt, mbps, times.total, times.edge, times.cloud, times.link))
     return rows
 
@@ -185,11 +169,11 @@ def _layer_s(given: Sequence[Given]) -> float:
 
 def _sessions(bench: Bench, prompts: Sequence[Sequence[int]], runs: Runs, progress: Progress) -> list[SessionRow]:
     rows = []
-    for way in (way for way in WAYS if way.name in CHOSEN):
-        alone = [answer.tokens for answer in runs[way.name, RTTS_MS[0]][: len(prompts)]]
+    for way in TOGETHER:
+        alone = [answer.tokens for answer in runs[way.name, FAR_MS][: len(prompts)]]
         for sessions in SESSIONS:
-            description = f"{way.name}, {sessions} at once"
-            found = bench.together(progress.track(prompts, description=description), way.mode, sessions)
+            told = progress.track(prompts, description=f"{way.name}, {sessions} at once")
+            found = bench.together(told, way, sessions)
             same = mean(one == other for one, other in zip(found.tokens, alone, strict=True))
             tokens = sum(map(len, found.tokens))
             passes = (found.edge_passes, found.cloud_passes)
@@ -198,12 +182,8 @@ def _sessions(bench: Bench, prompts: Sequence[Sequence[int]], runs: Runs, progre
 
 
 def _long_bytes(bench: Bench, prompts: Sequence[Sequence[int]], progress: Progress) -> dict[str, float]:
-    found = {}
-    for way in (way for way in WAYS if way.name in (NAIVE, EVERY_TOKEN, OWN)):
-        told = progress.track(prompts, description=f"{way.name}, {LONG} tokens")
-        given = bench.one_by_one(told, way.mode, naive=way.naive, most=LONG)
-        found[way.name] = mean(answer.nbytes for answer in given)
-    return found
+    found = bench.alone(progress.track(prompts, description=f"answers of {LONG} tokens"), LONG_WAYS, LONG)
+    return {way.name: mean(answer.nbytes for answer in given) for way, given in zip(LONG_WAYS, found, strict=True)}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import embedding
 
 from benchmarks.split_replay import Event, Pass, Question, Side, Step, Stream, Trace, Upload
+from deployments.models.split import frames
 from deployments.models.split.checkpoint import EMBEDDING, Checkpoint
 from deployments.models.split.cloud import CloudPart, Job
 from deployments.models.split.codec import Wire
@@ -124,34 +126,34 @@ class NaiveLink(Link):
     what it costs here is what it costs the link.
     """
 
-    def __init__(self, inner: Link) -> None:
+    def __init__(self, inner: Link, wire: Wire) -> None:
         self._inner = inner
+        self._wire = wire
         self._prefix = b""
 
     def upload(self, message: bytes) -> None:
-        rest = self._keep(message)
+        rest = [frame for frame in unpack(message) if not self._keep(frame)]
         if rest:
-            self._inner.upload(rest)
+            self._inner.upload(b"".join(frame.pack() for frame in rest))
 
     async def ask(self, message: bytes) -> bytes:
-        *opening, ask = unpack(self._keep(message))
-        count = ask.first + ask.count  # of all positions
-        states = Frame(Kind.STATES, ask.model, ask.session, count=count, wire=int(Wire.FLOAT32), payload=self._prefix)
-        return await self._inner.ask(b"".join(frame.pack() for frame in (*opening, states, ask)))
+        *opening, ask = [frame for frame in unpack(message) if not self._keep(frame)]
+        question = frames.Question.unpack(ask.payload)
+        self._prefix += question.states
+        again = replace(ask, wire=int(self._wire), payload=frames.Question(question.generated, self._prefix).pack())
+        return await self._inner.ask(b"".join(frame.pack() for frame in (*opening, again)))
 
     async def close(self) -> None:
         await self._inner.close()
 
-    def _keep(self, message: bytes) -> bytes:
-        """Take the states out of a message."""
-        rest = []
-        for frame in unpack(message):
-            if frame.kind is Kind.STATES:
-                self._prefix += frame.payload
-            else:
-                rest.append(frame.pack())
-                self._prefix = b"" if frame.kind is Kind.CLOSE else self._prefix
-        return b"".join(rest)
+    def _keep(self, frame: Frame) -> bool:
+        """Whether a frame is only states, which are kept for the next question."""
+        if frame.kind is Kind.CLOSE:
+            self._prefix = b""
+        if frame.kind is not Kind.STATES:
+            return False
+        self._prefix += frame.payload
+        return True
 
 
 class Whole:

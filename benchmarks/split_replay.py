@@ -69,7 +69,7 @@ Hosts = Callable[[Pass], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class Channel:
     """A link between the tiers, alike in both directions."""
 
     rtt_s: float
@@ -122,7 +122,7 @@ def equal_layers(layer_s: float) -> Hosts:
     return lambda work: work.layers * layer_s
 
 
-def replay(trace: Trace, wire: Wire, hosts: Hosts) -> Times:
+def replay(trace: Trace, channel: Channel, hosts: Hosts) -> Times:
     """How long the answer takes until its last token is at the edge."""
     now = uplink_free = edge = cloud = 0.0
     for event in trace:
@@ -131,20 +131,20 @@ def replay(trace: Trace, wire: Wire, hosts: Hosts) -> Times:
                 edge += hosts(event)
                 now += hosts(event)
             case Upload():
-                uplink_free = max(now, uplink_free) + wire.seconds(event.nbytes)
+                uplink_free = max(now, uplink_free) + channel.seconds(event.nbytes)
             case Question():
-                uplink_free = max(now, uplink_free) + wire.seconds(event.up)
+                uplink_free = max(now, uplink_free) + channel.seconds(event.up)
                 computed = sum(map(hosts, event.passes))
                 cloud += computed
-                now = uplink_free + wire.rtt_s + computed + wire.seconds(event.down)
+                now = uplink_free + channel.rtt_s + computed + channel.seconds(event.down)
             case Stream():
-                uplink_free = max(now, uplink_free) + wire.seconds(event.up)
-                at_cloud = sent = uplink_free + wire.rtt_s / 2
+                uplink_free = max(now, uplink_free) + channel.seconds(event.up)
+                at_cloud = sent = uplink_free + channel.rtt_s / 2
                 for step in event.steps:
                     at_cloud += hosts(step.work)
                     cloud += hosts(step.work)
-                    sent = max(sent, at_cloud) + wire.seconds(step.down)
-                now = sent + wire.rtt_s / 2
+                    sent = max(sent, at_cloud) + channel.seconds(step.down)
+                now = sent + channel.rtt_s / 2
     return Times(now, edge, cloud)
 
 

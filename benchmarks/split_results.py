@@ -10,7 +10,7 @@ EQUAL, LAYERS = "measured", "equal layers"
 positions it is given, as on the hosts of the paper."""
 NEAR_MS, FAR_MS = 3, 50
 CLOUD_ONLY, NAIVE, STANDALONE = "cloud-only", "naive split", "standalone"
-EVERY_TOKEN = "collaborative@1"
+EVERY_TOKEN, INT8 = "collaborative@1", "the same, int8"
 LONG = 100
 """Tokens of a long answer."""
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,19 @@ from policies.split.pace import Mean, Pace
 
 Tokens = Sequence[int]
 _MEMORY_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way of answering."""
+
+    name: str
+    mode: Mode | None
+    """None for the unsplit model in the cloud, its tokens streamed to the edge."""
+    wire: Wire = Wire.FLOAT16
+    naive: bool = False
+    rtt_ms: int | None = None
+    """The round trip that the edge knows of, if what it does depends on that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +112,7 @@ class Bench:
         self._most, self._end = most, end
         self._recorder = Recorder()
         checkpoint = Checkpoint(folder)
-        self._edges = {
-            wire: RecordedEdge(self._recorder, checkpoint, partition, exits, wire) for wire in (Wire.FLOAT16, Wire.FLOAT32)
-        }
+        self._edges = {wire: RecordedEdge(self._recorder, checkpoint, partition, exits, wire) for wire in Wire}
         self._cloud = RecordedCloud(self._recorder, checkpoint, partition)
         self._whole = Whole(self._recorder, checkpoint)
 
@@ -112,41 +123,33 @@ class Bench:
             said = self._unsplit.generate(text, attention_mask=torch.ones_like(text), do_sample=False, max_new_tokens=self._most)
         return tuple(said[0, len(prompt) :].tolist())
 
-    def cloud_only(self, prompts: Iterable[Tokens]) -> list[Given]:
-        """The unsplit model in the cloud, its tokens streamed to the edge."""
-        found = []
-        for prompt in prompts:
-            said = self._whole.say(prompt, self._most, self._end)
-            found.append(Given(len(prompt), tuple(said), self._recorder.trace(), len(prompt) + len(said) - 1))
-        return found
+    def alone(self, prompts: Iterable[Tokens], ways: Sequence[Way], most: int | None = None) -> list[list[Given]]:
+        """Each prompt alone: the answers of every way. With `most`, they all have that length.
 
-    def one_by_one(
-        self, prompts: Iterable[Tokens], mode: Mode, rtt_s: float = 0.0, *, naive: bool = False, most: int | None = None
-    ) -> list[Given]:
-        """Each prompt alone. `rtt_s` is what the edge believes of its link. With `most`, answers are of that length."""
+        The ways take turns at every prompt, so that a machine that is busier for a while is so for all of them.
+        """
 
-        async def run() -> list[Given]:
-            found = []
-            with self._open(rtt_s, naive) as (desk, speaker):
-                for prompt in prompts:
-                    before = desk.positions
-                    tokens = await self._say(speaker, prompt, mode, most)
-                    found.append(Given(len(prompt), tokens, self._recorder.trace(), desk.positions - before))
-            return found
+        async def run() -> list[list[Given]]:
+            with ExitStack() as stack:
+                parts = [stack.enter_context(self._open(way)) for way in ways]
+                return [
+                    [await self._give(way, *part, prompt, most) for way, part in zip(ways, parts, strict=True)]
+                    for prompt in prompts
+                ]
 
-        return asyncio.run(run())
+        return [list(answers) for answers in zip(*asyncio.run(run()), strict=True)]
 
-    def together(self, prompts: Iterable[Tokens], mode: Mode, sessions: int) -> Together:
+    def together(self, prompts: Iterable[Tokens], way: Way, sessions: int) -> Together:
         """`sessions` at a time."""
 
         async def run() -> Together:
-            with self._open(0.0, naive=False) as (desk, speaker):
+            with self._open(way) as (desk, speaker):
                 waiting = iter(enumerate(prompts))
                 found: dict[int, tuple[int, ...]] = {}
 
                 async def session() -> None:
                     for index, prompt in waiting:
-                        found[index] = await self._say(speaker, prompt, mode, None)
+                        found[index] = await self._say(speaker, prompt, way, None)
 
                 await asyncio.gather(*(session() for _ in range(sessions)))
                 asks = sum(isinstance(event, Question) for event in self._recorder.trace())
@@ -155,9 +158,18 @@ class Bench:
 
         return asyncio.run(run())
 
-    async def _say(self, speaker: Speaker, prompt: Tokens, mode: Mode, most: int | None) -> tuple[int, ...]:
-        ends = (self._end,) if most is None else ()
-        answer = Answer(speaker, prompt, Draw(), mode, most or self._most, ends)
+    async def _give(self, way: Way, desk: Desk, speaker: Speaker, prompt: Tokens, most: int | None) -> Given:
+        if way.mode is None:
+            said = tuple(self._whole.say(prompt, self._most, self._end))
+            return Given(len(prompt), said, self._recorder.trace(), len(prompt) + len(said) - 1)
+        before = desk.positions
+        said = await self._say(speaker, prompt, way, most)
+        return Given(len(prompt), said, self._recorder.trace(), desk.positions - before)
+
+    async def _say(self, speaker: Speaker, prompt: Tokens, way: Way, most: int | None) -> tuple[int, ...]:
+        if way.mode is None:
+            raise ValueError("the unsplit model is not split")
+        answer = Answer(speaker, prompt, Draw(), way.mode, most or self._most, (self._end,) if most is None else ())
         tokens = tuple([said.token async for said in answer.tokens()])
         await asyncio.sleep(0)  # the word that the session is over is on its way
         if answer.tally.alone:
@@ -165,14 +177,14 @@ class Bench:
         return tokens
 
     @contextmanager
-    def _open(self, rtt_s: float, naive: bool) -> Iterator[tuple[Desk, Speaker]]:
+    def _open(self, way: Way) -> Iterator[tuple[Desk, Speaker]]:
         """Both parts at work. Their clock is the processor's, for others may work on the machine."""
-        wire = Wire.FLOAT32 if naive else Wire.FLOAT16
         with ThreadPoolExecutor(1) as thread:
             desk = Desk(self._cloud, thread, _MEMORY_BYTES, clock=time.process_time)
             link: Link = RecordedLink(self._recorder, DirectLink(desk))
-            speaker = Speaker(self._edges[wire], thread, NaiveLink(link) if naive else link, wire, clock=time.process_time)
-            speaker.pace = FarPace(rtt_s)
+            link = NaiveLink(link, way.wire) if way.naive else link
+            speaker = Speaker(self._edges[way.wire], thread, link, way.wire, clock=time.process_time)
+            speaker.pace = FarPace((way.rtt_ms or 0) / 1000)
             yield desk, speaker
 
     @cached_property

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks.measured import CONTEXTS, Answered, Client, Device, calibrate, capacity_per_s, configuration, work
+from benchmarks.measured import CONTEXTS, Answered, Client, Device, calibrate, configuration, work
 from benchmarks.page import table, write_section
 from cluster.nodes.running import running
 from cluster.simulation.run import Prepared
@@ -119,7 +119,7 @@ async def measure(url: str, rounds: int, requests: int, load: float, progress: P
             device = await calibrate(client, rng)
             progress.advance(task)
             progress.update(task, description=f"round {number + 1}: the requests")
-            answered = await work(client, rng, requests, load * capacity_per_s(device))
+            answered = await work(client, rng, requests, load * device.capacity_per_s)
             progress.advance(task)
             ordered = sorted(answered, key=lambda request: request.sent_s)
             found.append(Round(device, tuple(r.latency_s for r in ordered), simulate(device, answered)))

@@ -59,8 +59,11 @@ class StageReport:
     energy_source: EnergySource = "modelled"
     wait_s: float = 0.0
     """Seconds in the queue of the engine before work began, contained in `seconds`."""
+    up_bytes: int = 0
+    down_bytes: int = 0
+    """What the engine itself sent to the cloud and had back, of a model that is split."""
     link: str | None = None
-    """The emulated link that the engine itself crossed."""
+    """The emulated link that they crossed."""
     note: str | None = None
     """What the caller should know of this answer, e.g. that it had to do without the cloud."""
     shown: Signals = NO_SIGNALS

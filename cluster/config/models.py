@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, Self
@@ -115,12 +116,38 @@ class SplitCloud(Section):
     """The part of a split model that runs in the cloud: the layers behind the first exit."""
 
     site: str | None = Field(None, description="Cloud site that runs it; the first when not given.")
+    url: str | None = Field(
+        None, description="Address (ws://HOST:PORT or wss://) of the part that another, federated site runs; none runs here then."
+    )
+    listen: str | None = Field(None, description="HOST:PORT where the edges of other, federated sites come in.")
+    key_env: str | None = Field(
+        None,
+        description="Environment variable with the key to send to `url`, or those accepted at `listen`, separated by commas.",
+    )
     cpus: float = Field(1.0, ge=0, description="Processors that it reserves.")
     gpus: float = Field(0.0, ge=0, description="GPUs that it reserves.")
     threads: int = Field(1, gt=0, description="Threads to compute with (on a CPU).")
     memory_gib: float = Field(1.0, gt=0, description="GiB for states, keys and values of all sessions.")
     idle_s: float = Field(60.0, gt=0, description="Seconds of silence after which a session is forgotten.")
     power: Power = Field(default_factory=Power, description="Watts of the device behind it.")
+
+    @model_validator(mode="after")
+    def _here_or_there(self) -> Self:
+        if self.url is not None and (self.listen or self.site):
+            raise ValueError("with `url` the part runs at another site; leave out `site` and `listen`")
+        if self.url is not None and not re.fullmatch(r"wss?://[^/\s]+(/\S*)?", self.url):
+            raise ValueError(f"url {self.url!r} is no address; write ws://HOST:PORT")
+        if self.listen is not None and not re.fullmatch(r"\S+:\d{1,5}", self.listen):
+            raise ValueError(f"listen {self.listen!r} is no address; write HOST:PORT")
+        return self
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port of `listen`."""
+        if self.listen is None:
+            return None
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
 
 
 class SplitModel(ModelBase):
@@ -139,9 +166,9 @@ class SplitModel(ModelBase):
     )
     modes: tuple[str, ...] = Field(
         ("0.8",),
-        min_length=1,
         description="Ways to answer: `standalone`, a threshold like `0.8` (an exit as sure as that is believed, else the cloud "
-        "is asked), `verified@K` (the cloud checks K drafts at a time; exactly the whole model's text).",
+        "is asked), `verified@K` (the cloud checks K drafts at a time; exactly the whole model's text). "
+        "None for a site that only listens.",
     )
     threshold: float = Field(0.8, ge=0, le=1, description="How sure the first exit must be in `standalone` and `verified@K`.")
     wire: Literal["float16", "bfloat16", "float32", "int8"] = Field("float16", description="Number format of states on the link.")
@@ -160,6 +187,8 @@ class SplitModel(ModelBase):
             raise ValueError("a split model answers at the edge; leave out `tier` and say under `cloud` where the rest runs")
         if list(self.exit_layers) != sorted(set(self.exit_layers)):
             raise ValueError(f"exit_layers is {list(self.exit_layers)}; write the first exit's layers, then the second's")
+        if not self.modes and not self.cloud.listen:
+            raise ValueError("modes is empty, so nobody can ask it; name one, or let other sites come in by cloud.listen")
         for mode in self.modes:
             self.mode(mode)
         return self

@@ -101,7 +101,7 @@ class Config(Section):
                     )
             if model.engine != "remote" and not any(s.tier == model.tier for s in self.cluster.sites):
                 raise ValueError(f"models.{name}.tier is {model.tier!r}, but no site has that tier; add one under cluster.sites")
-            if isinstance(model, SplitModel):
+            if isinstance(model, SplitModel) and model.cloud.url is None:
                 self._has_a_cloud(name, model)
         for name in self.stages.generate:
             if name not in (*self.models, *self.options):

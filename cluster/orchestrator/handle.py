@@ -15,7 +15,17 @@ Exchange = Callable[[Batch, bool], Awaitable[Reply]]
 
 def actor_name(application: str, url: str) -> str:
     """One orchestrator for each application and database: a changed configuration does not meet the old one's."""
-    return f"orchestrator-{application}-{sha256(url.encode()).hexdigest()[:8]}"
+    return actor_named(application, digest(url))
+
+
+def actor_named(application: str, digest_: str) -> str:
+    """The same for who may not know the address of the database, which may hold a password."""
+    return f"orchestrator-{application}-{digest_}"
+
+
+def digest(url: str) -> str:
+    """Of a database's address."""
+    return sha256(url.encode()).hexdigest()[:8]
 
 
 def connect(application: str, url: str, labels: Mapping[str, str]) -> Exchange:

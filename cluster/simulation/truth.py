@@ -27,15 +27,19 @@ class SimulatedTruth:
         self._seen: list[tuple[Engine | None, dict[int, float]]] = []
         self._job = Job(float(self._workload.prompt_tokens[request]), float(self._workload.tokens[request]))
         latency = np.full(len(self._servers), np.inf)
+        self._sending = np.full(len(self._servers), np.inf)
         for i, server in enumerate(self._servers):
             engine, done = server.foresee(self._job)
             self._seen.append((engine, done))
             if engine is not None:
                 profile = server.profile
                 round_trip = profile.near_s if self._workload.origin[request] == i else profile.far_s
-                sending = server.sending_s(float(self._workload.bits[request]), reserve=False)
-                latency[i] = done[self._job.order] - now + sending + round_trip
+                self._sending[i] = server.sending_s(float(self._workload.bits[request]), reserve=False)
+                latency[i] = done[self._job.order] - now + self._sending[i] + round_trip
         return latency
+
+    def sending_s(self, k: int) -> Floats:
+        return self._sending
 
     def energy_j(self, k: int) -> Floats:
         joules = np.full(len(self._servers), np.inf)

@@ -149,4 +149,6 @@ def _stage(report: StageReport) -> dict[str, Any]:
         "cost_usd": report.cost_usd,
         "energy_j": report.energy_j,
         "energy_source": report.energy_source,
+        "up_bytes": report.up_bytes,
+        "down_bytes": report.down_bytes,
     }

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from ray.serve.config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
 
-from cluster.config import ModelConfig
+from cluster.config import Config
 from cluster.nodes.scaled import SCALED
+from cluster.orchestrator.handle import digest
+from cluster.servers import servers
+from deployments.models.demand import OrchestratorDemand, ServerDemand
 from policies.scaling import Demand, ReplicaTarget, ScalingSettings
 
 logger = logging.getLogger("ray.serve")
@@ -21,25 +24,27 @@ REPORT_S = 1.0
 """How often replicas and handles tell the controller what they counted; Serve's usual ten seconds are a long time to be late."""
 
 
-LOOKS_BELOW = 2
-
-
 class ReplicaPolicy:
-    """Called by Serve's controller ten times a second for one server; it computes a target every `interval_s`.
-
-    Whatever tells the demand can take the place of `ReplicaCounts`: it is called with Serve's context and returns totals.
-    """
+    """Called by Serve's controller ten times a second for one server; it computes a target every `interval_s`."""
 
     def __init__(
         self,
+        model: str,
+        servers: int = 1,
+        orchestrator: str | None = None,
         read: Callable[[AutoscalingContext], Demand] | None = None,
         clock: Callable[[], float] = time.monotonic,
         **settings: Any,
     ) -> None:
-        """`settings` are the fields of `ScalingSettings`, since Serve hands over plain values."""
+        """Plain values, as Serve hands them over: `settings` are the fields of `ScalingSettings`; `model` has so many `servers`.
+
+        `orchestrator` is the digest by which the orchestrator is found; without one the replicas' own counts have to do.
+        `read` tells the demand instead.
+        """
         self._settings = ScalingSettings(**settings)
         self._target = ReplicaTarget(self._settings)
-        self._read = read or ReplicaCounts()
+        tell = OrchestratorDemand(orchestrator, model) if orchestrator else lambda application: None
+        self._read = read or ServerDemand(tell, servers)
         self._clock = clock
         self._last: Demand | None = None
         self._decided_at = float("-inf")
@@ -59,49 +64,15 @@ class ReplicaPolicy:
         return decision.replicas, {}
 
 
-class ReplicaCounts:
-    """Demand as the replicas counted it at their doors, and what waits at the handles for one of them.
-
-    Replicas come and go, and their totals with them: what each has added since the last look is added up here.
-    """
-
-    def __init__(self) -> None:
-        self._seen: Mapping[str, Mapping[str, float]] = {}
-        self._sums = dict.fromkeys(("arrived", "missed", "served", "service_s"), 0.0)
-        self._arrived = self._highest = 0.0
-        self._looks_below = 0
-
-    def __call__(self, context: AutoscalingContext) -> Demand:
-        totals = _latest(context)
-        for replica, counts in totals.items():
-            before = self._seen.get(replica, {})
-            for name in self._sums:
-                self._sums[name] += max(0.0, counts.get(name, 0.0) - before.get(name, 0.0))
-        self._seen = totals
-        # A request that waits at a handle has arrived though no replica has seen it: the one that will is not up yet, or busy.
-        self._note_arrived(self._sums["arrived"] + (context.total_queued_requests or 0.0))
-        return Demand(**{**self._sums, "arrived": self._arrived})
-
-    def _note_arrived(self, present: float) -> None:
-        """`present` falls when a request has left the queue and the replica's count is still on its way, or when it was given up.
-
-        The former is over by the next look; nothing must be counted twice for it.
-        """
-        if present >= self._highest:
-            self._arrived += present - self._highest
-        else:
-            self._looks_below += 1
-            if self._looks_below < LOOKS_BELOW:
-                return
-        self._highest, self._looks_below = present, 0
-
-
-def replicas_of(model: ModelConfig) -> dict[str, Any]:
-    """The options of a Serve deployment that say how many replicas it has."""
+def replicas_of(config: Config, name: str) -> dict[str, Any]:
+    """The options of the Serve deployments of a model that say how many replicas each has."""
+    model, url = config.models[name], config.learning.url
     scaling = model.scaling
     if scaling is None:
         return {"num_replicas": model.replicas}
-    policy = AutoscalingPolicy(policy_function=ReplicaPolicy, policy_kwargs=asdict(scaling.settings(model.places)))
+    known: dict[str, Any] = {"model": name, "servers": sum(server.model == name for server in servers(config))}
+    known |= {"orchestrator": digest(url) if url else None, **asdict(scaling.settings(model.places))}
+    policy = AutoscalingPolicy(policy_function=ReplicaPolicy, policy_kwargs=known)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Serve 2.60 announces variables instead of this field, but does not read them yet
         return {
@@ -117,13 +88,3 @@ def replicas_of(model: ModelConfig) -> dict[str, Any]:
                 policy=policy,
             )
         }
-
-
-def _latest(context: AutoscalingContext) -> dict[str, dict[str, float]]:
-    """The newest totals of each replica by name."""
-    totals: dict[str, dict[str, float]] = {}
-    for name, series in (context.raw_metrics or {}).items():
-        for replica, points in series.items():
-            if points:
-                totals.setdefault(str(replica), {})[name] = points[-1].value
-    return totals

@@ -69,9 +69,16 @@ class ModelServer:
 
 
 def bind_servers(config: Config) -> dict[str, Application]:
-    """The deployments of all servers by name, those of a split model bound to its part in the cloud."""
-    parts = {name: _parts(config, name, model) for name, model in config.models.items()}
-    return {server.deployment_name: bind_server(config, server, *parts[server.model]) for server in servers(config)}
+    """The deployments of all servers by name, those of a split model bound to its part in the cloud; and such parts alone."""
+    clouds = {name: _cloud(config, name, model) for name, model in config.models.items() if isinstance(model, SplitModel)}
+    bound = {}
+    for server in servers(config):
+        parts = (clouds[server.model], config.cluster.link) if server.model in clouds else ()
+        bound[server.deployment_name] = bind_server(config, server, *parts)
+    alone = {
+        f"{name}.cloud": cloud for name, cloud in clouds.items() if cloud is not None and not config.models[name].options(name)
+    }
+    return bound | alone
 
 
 def bind_server(config: Config, server: Server, *parts: Any) -> Application:
@@ -79,7 +86,7 @@ def bind_server(config: Config, server: Server, *parts: Any) -> Application:
     model = config.models[server.model]
     deployment = serve.deployment(ModelServer).options(
         name=server.deployment_name,
-        **replicas_of(model),
+        **replicas_of(config, server.model),
         ray_actor_options={"num_cpus": model.cpus, "num_gpus": model.gpus, "label_selector": server.label_selector},
         max_ongoing_requests=model.max_ongoing,
         max_queued_requests=model.max_queued,
@@ -91,9 +98,7 @@ def bind_server(config: Config, server: Server, *parts: Any) -> Application:
     return deployment.bind(server, model, *parts)
 
 
-def _parts(config: Config, name: str, model: ModelConfig) -> tuple[Any, ...]:
-    if not isinstance(model, SplitModel):
-        return ()
+def _cloud(config: Config, name: str, model: SplitModel) -> Application | None:
     from deployments.models.split.server import bind_cloud  # torch, which no other model needs here
 
-    return bind_cloud(config, name, model), config.cluster.link
+    return bind_cloud(config, name, model)

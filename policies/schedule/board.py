@@ -88,17 +88,18 @@ class Board:
         self._next += 1
         self.tickets[ticket.number] = ticket
         self.outstanding[server] += 1
-        self.reserved_bits_per_s[server] += ticket.bits / ticket.limit_s
+        self.reserved_bits_per_s[server] += ticket.bits_per_s
         self.sending_bits[server] += ticket.bits
         self.waiting_tokens[server] += ticket.prompt_tokens
         return ticket
 
     def sent(self, number: int) -> None:
-        """The request has arrived at its server. Unknown tickets are ignored, as by `started` and `release`."""
+        """The request has left the link and arrived. Unknown tickets are ignored, as by `started` and `release`."""
         ticket = self.tickets.get(number)
         if ticket is not None and ticket.sending:
             ticket.sending = False
             self.sending_bits[ticket.server] -= ticket.bits
+            self.reserved_bits_per_s[ticket.server] -= ticket.bits_per_s
 
     def started(self, number: int) -> None:
         """The first token has come."""
@@ -116,8 +117,8 @@ class Board:
             return None
         i = ticket.server
         self.outstanding[i] -= 1
-        # Floats that were added in another order do not cancel exactly; an idle server has nothing reserved.
-        self.reserved_bits_per_s[i] = self.reserved_bits_per_s[i] - ticket.bits / ticket.limit_s if self.outstanding[i] else 0.0
+        if not self.outstanding[i]:  # floats that were added in another order do not cancel exactly
+            self.reserved_bits_per_s[i] = self.sending_bits[i] = self.waiting_tokens[i] = 0.0
         return ticket
 
     def lost(self, now: float) -> list[Ticket]:
@@ -133,7 +134,7 @@ class Board:
         reserved = np.zeros(len(self))
         for ticket in self.tickets.values():
             outstanding[ticket.server] += 1
-            reserved[ticket.server] += ticket.bits / ticket.limit_s
+            reserved[ticket.server] += ticket.bits_per_s if ticket.sending else 0.0
         assert np.array_equal(outstanding, self.outstanding)
         assert np.allclose(
             reserved, self.reserved_bits_per_s, atol=1.0

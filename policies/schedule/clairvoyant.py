@@ -11,7 +11,7 @@ from policies.schedule.base import Scheduler
 from policies.schedule.board import Board
 from policies.schedule.csucb import COMFORT, MARGIN
 from policies.schedule.forecast import MAX_RATIO, PRIOR_RATIOS, PRIOR_SPREAD
-from policies.schedule.types import REFUSED, Arrivals, Floats, Measured, Ticket
+from policies.schedule.types import REFUSED, SENDING_SHARE, Arrivals, Floats, Measured, Ticket
 
 
 class Truth(Protocol):
@@ -19,6 +19,9 @@ class Truth(Protocol):
 
     def latency_s(self, k: int) -> Floats:
         """Latency of the slot's request `k` on every server if nothing came after it, shape (servers,); inf where impossible."""
+
+    def sending_s(self, k: int) -> Floats:
+        """Seconds until it would have left, shape (servers,); asked after `latency_s`, as all that follow."""
 
     def energy_j(self, k: int) -> Floats:
         """The energy that it would be charged, shape (servers,)."""
@@ -32,8 +35,8 @@ class Clairvoyant(Scheduler):
 
     It knows true lengths, rates, bandwidths and queues, but not what will arrive later. How much that will stretch what it
     sees it learns as the forecasts of the others do (without it, it fills servers that the next arrivals then delay), and
-    like CS-UCB it prefers servers that leave `COMFORT` of the limit. It is strong, not optimal: `benchmarks.perllm` has a
-    bound that no policy can pass.
+    like CS-UCB it fills no link (C3) and prefers servers that leave `COMFORT` of the limit. It is strong, not optimal:
+    `benchmarks.perllm` has a bound that no policy can pass.
     """
 
     def __init__(self, board: Board, services: int, rng: np.random.Generator, truth: Truth) -> None:
@@ -50,7 +53,8 @@ class Clairvoyant(Scheduler):
     def choose(self, arrivals: Arrivals, k: int) -> int:
         self._seen = self._truth.latency_s(k)
         share = np.where(self.open(), self._seen * self._factor[k], np.inf) / arrivals.limit_s[k]
-        feasible = np.flatnonzero(share <= 1.0)
+        leaves = self._truth.sending_s(k) <= SENDING_SHARE * arrivals.limit_s[k]
+        feasible = np.flatnonzero((share <= 1.0) & leaves)
         tight = np.maximum(share[feasible] - (1.0 - COMFORT), 0.0)
         for server in feasible[np.lexsort((self._truth.energy_j(k)[feasible], tight))].tolist():
             if not self._truth.harms(k, server):

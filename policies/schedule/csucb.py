@@ -31,7 +31,7 @@ DELTA, THETA = 0.05, 4.0
 PRIOR_REWARDS = 3.0
 PRIOR_SLACK = 0.5
 """f(y) that a cold arm is believed to have had."""
-MARGIN = 0.5
+MARGIN = 0.25
 COMFORT = 0.5
 FEW = 6
 """Requests times servers of a slot that are computed one by one: matrices take longer to set up than that."""
@@ -66,7 +66,7 @@ class CsUcb(Scheduler):
         self._follow()
         self._slot: SlotForecast = self.forecast.slot(arrivals, now, MARGIN)
         self._per_limit = 1.0 / arrivals.limit_s
-        self._need = arrivals.bits * self._per_limit
+        self._need = arrivals.bits_per_s
         self._worst_j = self._energy.worst_j(arrivals, self._slot.tokens)
         self._touched: set[int] = set()
         self._base = self._optimism(now)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+SENDING_SHARE = 0.25
+"""Of its limit, within which a request must have crossed the link (C3): the rest is for the answer. With all of it, a few large
+requests fill a link, and all that come after them wait there."""
 REFUSED = -1
 """Instead of a server's index: no server can take the request."""
 
@@ -76,6 +79,12 @@ class Arrivals:
     def __len__(self) -> int:
         return len(self.service)
 
+    @property
+    def bits_per_s(self) -> Floats:
+        """Bandwidth that each needs while it is sent, shape (K,)."""
+        needed: Floats = self.bits / (SENDING_SHARE * self.limit_s)
+        return needed
+
     @classmethod
     def one(cls, service: int, origin: int, limit_s: float, prompt_tokens: float, max_tokens: float, bits: float) -> Arrivals:
         """A slot with a single request."""
@@ -118,6 +127,11 @@ class Ticket:
     """Whether the first token is still to come."""
     lesson: Lesson | None = None
     """What its outcome taught a policy that learns from forecasts; None before."""
+
+    @property
+    def bits_per_s(self) -> float:
+        """Bandwidth that it reserves while it is sent."""
+        return self.bits / (SENDING_SHARE * self.limit_s)
 
 
 @dataclass(frozen=True, slots=True)

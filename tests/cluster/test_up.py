@@ -24,7 +24,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 SENTENCE = "A lamp is lit"
 SCALING = "{min_replicas: 1, max_replicas: 2, startup_s: 0, interval_s: 0.5}"
-ELASTIC = f"  elastic: {{engine: echo, tier: cloud, cpus: 0.1, replicas: 2, scaling: {SCALING}}}\n"
+ELASTIC = (
+    f"  elastic: {{engine: echo, tier: cloud, cpus: 0.1, replicas: 2, scaling: {SCALING}}}\n"
+    "  sleeper: {engine: echo, tier: cloud, cpus: 0.1, scaling: {max_replicas: 2, startup_s: 1, interval_s: 0.5}}\n"
+)
 
 
 def environment() -> dict[str, str]:
@@ -91,7 +94,7 @@ def test_status(running: Path) -> None:
     where = {
         d["deployment"]: (d["status"], d["replicas"], d["target"], d["sites"])
         for d in report["deployments"]
-        if d["deployment"] != "elastic@cloud"
+        if d["deployment"] not in ("elastic@cloud", "sleeper@cloud")
     }
     assert where == {
         "gateway": ("HEALTHY", 1, 1, ["home"]),
@@ -106,20 +109,30 @@ def test_status_as_a_table(running: Path) -> None:
     assert "home (head)" in shown.stdout
 
 
+def deployment(file: Path, name: str) -> dict[str, Any]:
+    (found,) = (d for d in status(file)["deployments"] if d["deployment"] == name)
+    return found
+
+
 def test_a_change_of_replicas_is_shown_with_its_reason(running: Path) -> None:
     """Nobody asks the model that began with two replicas and may have one."""
-    shown = None
-    while shown is None:
-        (elastic,) = (d for d in status(running)["deployments"] if d["deployment"] == "elastic@cloud")
-        shown = elastic["scaled"]
-    assert elastic["target"] == 1
+    while (shown := deployment(running, "elastic@cloud")["scaled"]) is None:
+        pass
+    assert deployment(running, "elastic@cloud")["target"] == 1
     assert shown["reason"].startswith("down from 2 to 1: no more were wanted for 5 s; forecast 0.00 arrivals/s")
     assert f"elastic@cloud  {shown['at']}  {shown['reason']}\n" in isthmus("status", "--config", running).stdout
 
 
-@pytest.mark.parametrize("model", ["edge", "cloud"])
-def test_it_answers(running: Path, model: str) -> None:
+def test_a_model_at_zero_replicas_answers_and_goes_back_to_zero(running: Path) -> None:
     url = json.loads(isthmus("status", "--json", "--config", running).stdout)["url"]
+    assert ask(url, "sleeper")["isthmus"]["site"] == "cloud"
+    while deployment(running, "sleeper@cloud")["replicas"]:
+        pass
+    assert deployment(running, "sleeper@cloud")["scaled"]["reason"].startswith("down from 1 to 0")
+    assert ask(url, "sleeper")["isthmus"]["site"] == "cloud", "it wakes again"
+
+
+def ask(url: str, model: str) -> dict[str, Any]:
     body = {"model": f"none/none/none/{model}", "messages": [{"role": "user", "content": SENTENCE}]}
     request = urllib.request.Request(
         f"{url}/v1/chat/completions", json.dumps(body).encode(), headers={"Content-Type": "application/json"}
@@ -127,7 +140,13 @@ def test_it_answers(running: Path, model: str) -> None:
     with urllib.request.urlopen(request, timeout=60) as response:
         answer: dict[str, Any] = json.load(response)
     assert SENTENCE in answer["choices"][0]["message"]["content"]
-    assert answer["isthmus"]["site"] == {"edge": "home", "cloud": "cloud"}[model]
+    return answer
+
+
+@pytest.mark.parametrize("model", ["edge", "cloud"])
+def test_it_answers(running: Path, model: str) -> None:
+    url = json.loads(isthmus("status", "--json", "--config", running).stdout)["url"]
+    assert ask(url, model)["isthmus"]["site"] == {"edge": "home", "cloud": "cloud"}[model]
 
 
 def test_the_ports_of_a_running_cluster_do_not_block_its_check(running: Path) -> None:

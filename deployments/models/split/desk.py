@@ -135,10 +135,12 @@ class Desk:
             missing = context.missing(end)
             if missing is not None:
                 return Frame(Kind.MISSING, ask.model, ask.session, context.epoch, missing)
-            needed = context.cache.bytes_for(end)
-            if needed > self._memory_bytes:
+            grown = context.cache.nbytes_for(end)
+            if not self._make_room(ask.session, grown - context.cache.nbytes):
+                taken = self.nbytes - context.nbytes
                 return self._refusal(
-                    ask, f"{end} positions take {needed} bytes, more than the {self._memory_bytes} of all sessions"
+                    ask,
+                    f"{end} positions take {grown} bytes; {taken} of {self._memory_bytes} are taken by sessions that are at work",
                 )
             began = self._clock()
             span = self._meter.span() if self._meter else None
@@ -146,7 +148,6 @@ class Desk:
                 told = await self._compute(context, end, Job(context, context.draw, 0, ask.count, generated))
             finally:
                 joules = span.end() if span else 0.0
-            self._make_room(ask.session)
             return self._tokens(ask, told, self._clock() - began, joules)
 
     async def _compute(self, context: Context, end: int, job: Job) -> list[int]:
@@ -166,16 +167,20 @@ class Desk:
         context.used_at = self._clock()
         return context
 
-    def _make_room(self, session: int) -> None:
-        """Forget sessions, the one unused for longest first, until all fit; that of the caller and those at work stay."""
-        excess = self.nbytes - self._memory_bytes
+    def _make_room(self, session: int, more: int = 0) -> bool:
+        """Forget sessions, the one unused for longest first, until all fit and `more` bytes beside them; whether they do.
+
+        That of the caller and those at work stay.
+        """
+        excess = self.nbytes + more - self._memory_bytes
         for other in sorted(self._contexts, key=lambda s: self._contexts[s].used_at):
             if excess <= 0:
-                return
+                break
             context = self._contexts[other]
             if other != session and not context.lock.locked():
                 excess -= context.nbytes
                 self._forget(other)
+        return excess <= 0
 
     def _forget(self, session: int) -> None:
         self._contexts.pop(session, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from deployments.models.split.errors import StateError
 from deployments.models.split.link import Link
 from deployments.models.split.load import device_for, dtype_of, partition_of, wire_of
 from deployments.models.split.ray_link import RayLink
+from deployments.models.split.socket_link import SocketLink
 from deployments.models.split.speaker import Speaker
 from deployments.models.split.vocabulary import Vocabulary
 from deployments.models.text import TextStream
@@ -38,20 +40,26 @@ from policies.errors import ConfigurationError, ContextTooLong, EngineFailed, In
 class SplitEngine(Engine):
     """All answers share the passes of one thread; `wait_s` is zero, since whoever comes joins the next pass."""
 
-    def __init__(self, name: str, site: str, config: SplitModel, cloud: DeploymentHandle[Any], link: LinkConfig | None) -> None:
-        """`cloud` is the deployment of the other part; what goes there crosses `link`, if one is emulated."""
+    def __init__(
+        self, name: str, site: str, config: SplitModel, cloud: DeploymentHandle[Any] | None, link: LinkConfig | None
+    ) -> None:
+        """`cloud` is the deployment of the other part, None if that is at `cloud.url`. What goes there crosses `link`, if one
+        is emulated.
+        """
         self._name = name
         self._site = site
         self._config = config
         self._cloud = cloud
         self._emulated = EmulatedLink(link) if link else None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"split-{name}")
+        # One thread, since a Hugging Face tokenizer must not be used by two at a time.
+        self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix=f"tokenize-{name}")
 
     async def start(self) -> None:
         """Load layers 1..b. Raises ConfigurationError when checkpoint, exits and tokenizer do not fit."""
         config = self._config
         part = await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
-        link: Link = RayLink(self._cloud)
+        link = self._connect()
         self._link = DelayedLink(link, self._emulated) if self._emulated else link
         self._speaker = Speaker(part, self._thread, self._link, wire_of(config))
         meter = EnergyMeter.of_this_process(config.power, gpus=config.gpus)
@@ -60,9 +68,10 @@ class SplitEngine(Engine):
         }
 
     async def stop(self) -> None:
-        """Let the thread end."""
+        """Hang up, and let the threads end."""
         await self._link.close()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for thread in (self._thread, self._tokenizing):
+            thread.shutdown(wait=False, cancel_futures=True)
 
     async def check(self) -> None:
         """The edge's part lives in this process, and answers without the cloud's."""
@@ -70,8 +79,8 @@ class SplitEngine(Engine):
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """Token by token, or all that the cloud has confirmed at once."""
         mode = request.mode or self._config.modes[0]
-        prompt = self._prompt(request)
         account = self._ledgers[mode].open()
+        prompt = await asyncio.get_running_loop().run_in_executor(self._tokenizing, self._prompt, request)
         account.begin()
         sampling = request.sampling
         answer = Answer(
@@ -111,11 +120,22 @@ class SplitEngine(Engine):
             report,
             cost_usd=usd / 1e6,
             energy_j=report.energy_j + traffic.cloud_j,
+            up_bytes=traffic.up,
+            down_bytes=traffic.down,
             link=self._emulated.describe() if self._emulated and traffic.up else None,
-            note=f"{alone} of {report.completion_tokens} tokens without the cloud, which did not answer in time"
-            if alone
-            else None,
+            note=f"{alone} of {report.completion_tokens} tokens without the cloud ({tally.why})" if alone else None,
         )
+
+    def _connect(self) -> Link:
+        cloud = self._config.cloud
+        if self._cloud is not None:
+            return RayLink(self._cloud)
+        if cloud.url is None:
+            raise ConfigurationError(f"models.{self._name} has neither a part in the cloud nor the url of one.")
+        key = os.environ.get(cloud.key_env, "").strip() if cloud.key_env else None
+        if key == "":
+            raise ConfigurationError(f"models.{self._name}.cloud.key_env names {cloud.key_env}, but that variable holds no key.")
+        return SocketLink(cloud.url, key)
 
     def _load(self) -> EdgePart:
         config = self._config

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from deployments.models.split.codec import Wire
 from deployments.models.split.desk import WORK
@@ -100,7 +99,7 @@ class Uplink:
     def close(self) -> None:
         """The answer is complete: let the cloud forget it."""
         if self._opened:
-            self._upload(self._frame(Kind.CLOSE).pack())
+            self._upload(Frame(Kind.CLOSE, *self._name).pack())
 
     async def _exchange(self, first: int, count: int) -> Frame:
         message = self._opening()
@@ -150,31 +149,33 @@ class Uplink:
         if self._opened:
             return b""
         self._opened = True
-        return self._frame(Kind.OPEN, payload=self._text.draw.pack()).pack()
+        return Frame(Kind.OPEN, *self._name, payload=self._text.draw.pack()).pack()
 
     def _states(self) -> bytes:
         """The next positions that the cloud has not been sent, in a frame."""
         first, rows = self._sent, self._text.states[self._sent : self._sent + MOST_PER_FRAME]
-        fields = self._next(len(rows))
-        return self._frame(Kind.STATES, first=first, count=len(rows), payload=b"".join(rows), **fields).pack()
+        return self._bringing(Frame(Kind.STATES, *self._name, first, len(rows), payload=b"".join(rows)), len(rows)).pack()
 
     def _question(self, first: int, count: int) -> bytes:
         """With the states up to the last position that it is about: a second frame would cost more than it says."""
         generated = self._text.tokens[self._text.prompt_length : first + count] if self._text.draw.needs_text else []
         rows = self._text.states[self._sent : first + count]
         payload = Question(generated, b"".join(rows)).pack()
-        return self._frame(Kind.ASK, first=first, count=count, payload=payload, **self._next(len(rows))).pack()
+        return self._bringing(Frame(Kind.ASK, *self._name, first, count, payload=payload), len(rows)).pack()
 
-    def _next(self, count: int) -> dict[str, Any]:
-        """How the next `count` positions are marked, which are sent with that."""
-        fields = {"wire": int(self._wire), "afresh": self._cut is not None} if count else {}
-        self._sent += count
-        self._cut = None if count else self._cut
-        return fields
+    def _bringing(self, frame: Frame, positions: int) -> Frame:
+        """`frame`, marked as one with the next `positions` states, which count as sent with that."""
+        if not positions:
+            return frame
+        is_cut, self._cut = self._cut is not None, None
+        self._sent += positions
+        return replace(frame, wire=int(self._wire), afresh=is_cut)
+
+    @property
+    def _name(self) -> tuple[int, int, int]:
+        """What every frame begins with: model, session, epoch."""
+        return self._model, self._session, self._epoch
 
     def _upload(self, message: bytes) -> None:
         self.traffic.up += len(message)
         self._link.upload(message)
-
-    def _frame(self, kind: Kind, **fields: Any) -> Frame:
-        return Frame(kind, self._model, self._session, self._epoch, **fields)

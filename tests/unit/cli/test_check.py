@@ -348,3 +348,13 @@ def test_a_split_model(blocked: Any, tmp_path: Path) -> None:
     assert blocked(split.replace("1.5", "2.5")) == {
         "site cloud": "its replicas reserve 2.5 cpus, but it offers 2; raise cpus of the site or lower those of a model."
     }
+
+
+def test_the_key_of_a_split_models_link(blocked: Any, tmp_path: Path) -> None:
+    (tmp_path / "ck").mkdir()
+    (tmp_path / "ck" / "config.json").write_text('{"num_hidden_layers": 6}')
+    save_file({"x": np.zeros(3, np.float32)}, tmp_path / "ck" / "model.safetensors")
+    split = "models: {m: {engine: split, path: ck, exit_layers: [3], cloud: {listen: 'HOST:7700', key_env: SPLIT_KEY}}}\n"
+    found = blocked(split)
+    assert list(found) == ["models.m.cloud.key_env"]
+    assert "the environment variable SPLIT_KEY is not set" in found["models.m.cloud.key_env"]

@@ -83,6 +83,10 @@ def test_standalone_is_the_fallback_and_the_preprocessor() -> None:
         ({"exit_layers": [5, 3]}, "write the first exit's layers, then the second's"),
         ({"exit_layers": [3, 3]}, "write the first exit's layers, then the second's"),
         ({"exit_layers": []}, "at least 1 item"),
+        ({"modes": []}, "modes is empty, so nobody can ask it"),
+        ({"cloud": {"url": "http://far:7700"}}, "url 'http://far:7700' is no address; write ws://HOST:PORT"),
+        ({"cloud": {"url": "ws://far:7700", "listen": "0.0.0.0:1"}}, "with `url` the part runs at another site"),
+        ({"cloud": {"listen": "7700"}}, "listen '7700' is no address; write HOST:PORT"),
         ({"tier": "cloud"}, "a split model answers at the edge"),
         ({"cloud": {"site": "home"}}, "models.home.cloud.site: no cloud site is called 'home'"),
         ({"cloud": {"site": "clout"}}, "no cloud site is called 'clout' (did you mean 'cloud'?)"),
@@ -115,6 +119,25 @@ def test_where_the_parts_run() -> None:
     first = config(cluster={"sites": sites}).models["home"]
     assert first.engine == "split"
     assert cloud_site(both, first).name == "a"
+
+
+def test_the_part_of_another_cluster() -> None:
+    edge = {"sites": [{"name": "home", "tier": "edge"}]}
+    far = {**SPLIT, "cloud": {"url": "ws://far:7700"}}
+    both = Config.model_validate({"cluster": edge, "models": {"home": far}})
+    model = both.models["home"]
+    assert model.engine == "split"
+    assert cloud_site(both, model) is None
+    assert [server.deployment_name for server in servers(both)] == ["home@home"]
+
+
+def test_a_site_that_only_listens() -> None:
+    listening = config({"modes": [], "cloud": {"listen": "[::1]:7700"}})
+    model = listening.models["home"]
+    assert model.engine == "split"
+    assert model.cloud.address == ("::1", 7700)
+    assert listening.generators == ("cloud",)
+    assert [server.model for server in servers(listening)] == ["cloud"]
 
 
 def test_paths_mean_the_folder_of_the_file(tmp_path: FilePath) -> None:

@@ -1,75 +1,29 @@
-"""What Serve's autoscaler is told: demand from totals that come and go, and a target that is applied and explained."""
+"""What Serve's autoscaler is told: a target that follows the demand and is explained."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from cluster.config import EchoModel, LlamaCppModel, Scaling
+from cluster.config import Config
 from cluster.nodes.scaled import SCALED
 from deployments.messages import StageReport
-from deployments.models.replicas import ReplicaCounts, ReplicaPolicy, replicas_of
+from deployments.models.replicas import ReplicaPolicy, replicas_of
 from deployments.models.tally import Tally
 from policies.errors import ContextTooLong, DeadlineExceeded
 from policies.scaling import Demand, ScalingSettings
+from tests.unit.models.fakes import Context
 
 SETTINGS = ScalingSettings(slots=4, max_replicas=5, startup_s=10.0, interval_s=2.0, service_s=2.0)
 
 
-@dataclass(frozen=True)
-class Point:
-    value: float
-
-
-@dataclass
-class Context:
-    """What the policy reads of Serve's context."""
-
-    target_num_replicas: int = 0
-    total_queued_requests: float = 0.0
-    counts: dict[str, dict[str, float]] = field(default_factory=dict)
-    deployment_name: str = "large@cloud"
-
-    @property
-    def raw_metrics(self) -> dict[str, dict[str, list[Point]]]:
-        names = {name for counts in self.counts.values() for name in counts}
-        return {name: {r: [Point(0.0), Point(c[name])] for r, c in self.counts.items() if name in c} for name in names}
-
-
-def read(counts: ReplicaCounts, context: Context) -> Demand:
-    return counts(context)  # type: ignore[arg-type]
-
-
-def test_totals_survive_that_replicas_come_and_go() -> None:
-    counts = ReplicaCounts()
-    read(counts, Context(counts={"a": {"arrived": 10, "served": 8, "service_s": 16.0, "missed": 1}}))
-    read(counts, Context(counts={"a": {"arrived": 12, "served": 9}, "b": {"arrived": 3}}))
-    assert read(counts, Context(counts={"b": {"arrived": 5, "missed": 2}})) == Demand(17, 3, 9, 16.0)
-
-
-def test_what_waits_for_a_replica_has_arrived_and_is_not_counted_again_when_it_is_taken() -> None:
-    counts = ReplicaCounts()
-    assert read(counts, Context(total_queued_requests=4)).arrived == 4
-    assert read(counts, Context(total_queued_requests=0)).arrived == 4  # the replica's count is still on its way
-    assert read(counts, Context(counts={"a": {"arrived": 4}})).arrived == 4
-    assert read(counts, Context(total_queued_requests=1, counts={"a": {"arrived": 6}})).arrived == 7
-
-
-def test_what_was_given_up_while_it_waited_hides_no_later_arrival() -> None:
-    counts = ReplicaCounts()
-    read(counts, Context(total_queued_requests=9))
-    for _ in range(3):
-        assert read(counts, Context()).arrived == 9
-    assert read(counts, Context(total_queued_requests=2)).arrived == 11
-
-
 def policy(read: Any = None, **changes: Any) -> tuple[ReplicaPolicy, list[float]]:
     clock = [0.0]
-    return ReplicaPolicy(read, lambda: clock[0], **{**asdict(SETTINGS), **changes}), clock
+    return ReplicaPolicy("large", read=read, clock=lambda: clock[0], **{**asdict(SETTINGS), **changes}), clock
 
 
 def test_the_target_follows_the_demand_and_every_change_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -112,19 +66,24 @@ def test_the_replica_that_serve_woke_for_a_waiting_request_is_kept() -> None:
     assert scaler(Context(1))[0] == 0  # type: ignore[arg-type]
 
 
+def config(**model: Any) -> Config:
+    sites = [{"name": "home", "tier": "edge"}, {"name": "lab", "tier": "edge"}]
+    return Config.model_validate({"cluster": {"sites": sites}, "models": {"a": model}, "learning": {"url": "sqlite:///l.db"}})
+
+
 def test_a_fixed_number_stays_what_it_is() -> None:
-    assert replicas_of(EchoModel(engine="echo", replicas=3)) == {"num_replicas": 3}
+    assert replicas_of(config(engine="echo", replicas=3), "a") == {"num_replicas": 3}
 
 
 def test_serve_gets_bounds_and_a_policy_that_it_can_make() -> None:
-    scaling = Scaling(max_replicas=4, startup_s=7.0)
-    model = LlamaCppModel(engine="llama_cpp", path="a.gguf", contexts=3, max_ongoing=8, scaling=scaling)  # type: ignore[arg-type]
-    config = replicas_of(model)["autoscaling_config"]
-    assert (config.min_replicas, config.initial_replicas, config.max_replicas) == (0, 0, 4)
-    made = config.policy.get_policy()(**config.policy.policy_kwargs)
-    assert isinstance(made, ReplicaPolicy)
-    assert config.policy.policy_kwargs["slots"] == 3
-    assert config.policy.policy_kwargs["startup_s"] == 7.0
+    scaling = {"max_replicas": 4, "startup_s": 7.0}
+    given = config(engine="llama_cpp", path="a.gguf", contexts=3, max_ongoing=8, scaling=scaling)
+    made = replicas_of(given, "a")["autoscaling_config"]
+    assert (made.min_replicas, made.initial_replicas, made.max_replicas) == (0, 0, 4)
+    known = made.policy.policy_kwargs
+    assert isinstance(made.policy.get_policy()(**known), ReplicaPolicy)
+    assert (known["model"], known["servers"], known["slots"], known["startup_s"]) == ("a", 2, 3, 7.0)
+    assert "l.db" not in str(known)
 
 
 def test_a_tally_counts_at_the_door() -> None:

@@ -76,17 +76,14 @@ def test_several_arrivals_see_what_the_last_reserved_and_the_most_urgent_is_firs
     assert {second.server, third.server} == {0, 1}
 
 
-def test_bandwidth_is_reserved_until_the_answer() -> None:
+def test_bandwidth_is_reserved_until_the_request_has_left() -> None:
     scheduler = make(server("only", slots=99, bits_per_s=1e6))
-    # 1.6 Mbit within 4 s are 0.4 Mbit/s of 1.
-    tickets = []
-    for _ in range(3):
-        tickets.append(place(scheduler, bits=1.6e6, limit_s=4.0))
-        if tickets[-1] is not None:
-            scheduler.board.sent(tickets[-1].number)  # so that only C3 can refuse
+    # 0.4 Mbit within a quarter of 4 s are 0.4 Mbit/s of 1.
+    tickets = [place(scheduler, bits=0.4e6, limit_s=4.0) for _ in range(3)]
     assert [ticket is not None for ticket in tickets] == [True, True, False]
-    answer(scheduler, tickets[0], 1.0, 1.0)
-    assert place(scheduler, 1.0, bits=1e6, limit_s=4.0) is not None
+    scheduler.board.sent(tickets[0].number)
+    assert place(scheduler, bits=0.4e6, limit_s=4.0) is not None
+    assert place(scheduler, bits=0.4e6, limit_s=4.0) is None
 
 
 def test_measured_slowness_moves_requests_away_and_age_gives_another_chance() -> None:

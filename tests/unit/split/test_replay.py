@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.split_replay import (
+    Channel,
     Event,
     Pass,
     Question,
@@ -18,21 +19,21 @@ from benchmarks.split_replay import (
     Times,
     Trace,
     Upload,
-    Wire,
     as_measured,
     equal_layers,
     mean,
     nbytes,
     replay,
 )
-from benchmarks.split_runs import Bench, Given
+from benchmarks.split_runs import Bench, Given, Way
+from deployments.models.split.codec import Wire
 from deployments.models.split.frames import OVERHEAD
 from deployments.models.split.partition import Partition
 from policies.split.mode import Kind, Mode
 from tests.unit.split.checkpoints import END, LAYERS, VOCABULARY, WIDTH
 from tests.unit.split.town import checkpoint, exits
 
-SLOW = Wire(rtt_s=0.1, mbps=8e-3)  # a byte takes a millisecond
+SLOW = Channel(rtt_s=0.1, mbps=8e-3)  # a byte takes a millisecond
 EVERY_TOKEN = Mode(Kind.COLLABORATIVE, 1.0)
 
 
@@ -63,7 +64,7 @@ def test_by_hand(trace: Trace, total: float) -> None:
 
 def test_a_layer_takes_the_same_on_either_side() -> None:
     trace = (edge(9, layers=3), Question(0, (cloud(0.1, layers=7), cloud(0.1, layers=7)), 0))
-    assert replay(trace, Wire(0, 1), equal_layers(0.5)) == Times(total=8.5, edge=1.5, cloud=7.0)
+    assert replay(trace, Channel(0, 1), equal_layers(0.5)) == Times(total=8.5, edge=1.5, cloud=7.0)
 
 
 def test_means() -> None:
@@ -79,16 +80,16 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Question, sizes, st.lists(passes, max_size=3).map(tuple), sizes),
     st.builds(Stream, sizes, st.lists(st.builds(Step, passes, sizes), max_size=3).map(tuple)),
 )
-wires = st.builds(Wire, st.floats(0, 1), st.floats(0.1, 1000))
+channels = st.builds(Channel, st.floats(0, 1), st.floats(0.1, 1000))
 
 
-@given(st.lists(events, max_size=12).map(tuple), wires)
-def test_whoever_waits_waits_for_what_was_sent(trace: Trace, wire: Wire) -> None:
-    times = replay(trace, wire, as_measured)
+@given(st.lists(events, max_size=12).map(tuple), channels)
+def test_whoever_waits_waits_for_what_was_sent(trace: Trace, channel: Channel) -> None:
+    times = replay(trace, channel, as_measured)
     crossings = sum(isinstance(event, Question | Stream) for event in trace)
-    assert times.link >= wire.rtt_s * crossings - 1e-9
-    assert times.total <= times.edge + times.cloud + wire.rtt_s * crossings + wire.seconds(sum(map(nbytes, trace))) + 1e-6
-    better = replay(trace, Wire(wire.rtt_s / 2, wire.mbps * 2), as_measured)
+    assert times.link >= channel.rtt_s * crossings - 1e-9
+    assert times.total <= times.edge + times.cloud + channel.rtt_s * crossings + channel.seconds(sum(map(nbytes, trace))) + 1e-6
+    better = replay(trace, Channel(channel.rtt_s / 2, channel.mbps * 2), as_measured)
     assert better.total <= times.total + 1e-9
     assert (better.edge, better.cloud) == (times.edge, times.cloud)
 
@@ -106,33 +107,35 @@ def prompts() -> list[list[int]]:
 
 def test_cloud_only_and_naive_are_the_unsplit_model(bench: Bench, prompts: list[list[int]]) -> None:
     expected = [bench.reference(prompt) for prompt in prompts]
-    whole, naive = bench.cloud_only(prompts), bench.one_by_one(prompts, EVERY_TOKEN, naive=True)
+    whole, naive = bench.alone(prompts, [Way("whole", None), Way("naive", EVERY_TOKEN, Wire.FLOAT32, naive=True)])
     assert [answer.tokens for answer in whole] == expected
     assert [answer.tokens for answer in naive] == expected
     for prompt, answer in zip(prompts, naive, strict=True):
         lengths = range(len(prompt), len(prompt) + len(answer.tokens))
         questions = [event for event in answer.trace if isinstance(event, Question)]
-        assert [question.up - 4 * WIDTH * length for question, length in zip(questions[1:], lengths[1:], strict=True)] == [
-            2 * OVERHEAD
-        ] * (len(lengths) - 1)
+        beside = [question.up - 4 * WIDTH * length for question, length in zip(questions, lengths, strict=True)]
+        assert set(beside[1:]) == {OVERHEAD + 2}  # the first opens the session
         assert answer.computed == answer.positions
 
 
-def test_one_by_one_accounts_for_all_passes(bench: Bench, prompts: list[list[int]]) -> None:
-    for answer in bench.one_by_one(prompts, Mode(Kind.VERIFIED, 0.0, 3), rtt_s=10.0):
+def test_alone_accounts_for_all_passes(bench: Bench, prompts: list[list[int]]) -> None:
+    drafting = Way("verified", Mode(Kind.VERIFIED, 0.0, 3), rtt_ms=10_000)
+    verified, alone = bench.alone(prompts, [drafting, Way("standalone", Mode(Kind.STANDALONE, 0.0))])
+    for answer in verified:
         assert answer.computed > answer.positions  # drafts that were wrong
         assert read(answer, Side.EDGE, 2) >= answer.positions
         assert read(answer, Side.CLOUD, LAYERS - 2) == answer.computed
-    alone = bench.one_by_one(prompts, Mode(Kind.STANDALONE, 0.0))
     assert [(answer.asks, answer.nbytes, answer.computed) for answer in alone] == [(0, 0, 0)] * len(prompts)
-    assert [len(a.tokens) for a in bench.one_by_one(prompts, EVERY_TOKEN, most=20)] == [20] * len(prompts)
+    (long,) = bench.alone(prompts, [Way("long", EVERY_TOKEN)], 20)
+    assert [len(answer.tokens) for answer in long] == [20] * len(prompts)
 
 
 def test_several_at_once_share_passes_and_leave_nothing(bench: Bench, prompts: list[list[int]]) -> None:
-    alone = tuple(answer.tokens for answer in bench.one_by_one(prompts, EVERY_TOKEN))
-    together = bench.together(prompts, EVERY_TOKEN, len(prompts))
-    assert together.tokens == alone
-    assert together.asks == sum(map(len, alone))
+    way = Way("every token", EVERY_TOKEN)
+    (alone,) = bench.alone(prompts, [way])
+    together = bench.together(prompts, way, len(prompts))
+    assert list(together.tokens) == [answer.tokens for answer in alone]
+    assert together.asks == sum(map(len, together.tokens))
     assert together.cloud_passes < together.asks / 2
     assert together.left_bytes == 0
 
