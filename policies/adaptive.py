@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policies.forecast import Axis
-from policies.gate import Gate, Trials, fit_gate, foreseen
+from policies.gate import Foresight, Gate, Trials, fit_gate
 from policies.predict import Predictor
 from policies.select import Preference
 from policies.space import option
@@ -134,6 +134,6 @@ def _worth(shown: Shown, pair: Adaptive, preference: Preference) -> FloatArray:
     """Expected accuracy less the price of what it takes, shape (queries,)."""
     first, then, cost = shown.expected[:, pair.first], shown.expected[:, pair.then], shown.cost[:, pair.then]
     hurdle = preference.band + preference.price * cost
-    uplift, share = foreseen(pair.gate.surprises[None], first, then - first, hurdle)
+    uplift, share = Foresight([pair.gate]).expect(first, then - first, hurdle)
     worth: FloatArray = first + uplift - preference.price * (shown.cost[:, pair.first] + share * cost)
     return worth
