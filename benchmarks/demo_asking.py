@@ -66,7 +66,7 @@ class Asker:
         self, url: str, asks: Sequence[Ask], prepare: Callable[[str], None], progress: Callable[[str, int, int], None]
     ) -> None:
         """Policies in turn, a block of questions each, after `prepare` has made ready for the policy. Raises openai.OpenAIError
-        for an answer that does not come."""
+        for an answer that does not come, unless a limit stood in its way."""
         done = {(answer.policy, answer.query_id) for answer in self.answers}
         with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client, self._file.open("a") as out:
             for number, ask in enumerate(_in_turn(asks), start=1):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from benchmarks.demo_policies import AUTO, CLOUD_ONLY
+from benchmarks.demo_policies import AUTO, CLOUD_ONLY, EDGE_ONLY, FIXED
 from benchmarks.demo_result import Result, Row
 from benchmarks.page import table
 
 SHARE = 0.38
 """Of the cloud-only path's latency or cost: what `auto` may take at most."""
+USD_PER_KWH = 0.3
 _COLUMNS = ("policy", "accuracy", "±", "mean s", "p95 s", "USD per 1,000", "J", "by the cloud", "path taken most")
 
 
@@ -26,10 +27,13 @@ Explored were {result.learnt} questions on {result.paths} paths, {explored.cells
 ({explored.cells / explored.of_cells:.1%}) in {explored.elapsed_s / 60:.1f} minutes. The table is about {result.questions}
 other questions, asked one at a time by an `openai` client; right is what is the reference word for word. cloud-only and edge-only
 take the path of that tier with the highest mean in the profile; model-only has the cloud-only path's stages and learns from all
-learnt questions on its two paths; random takes any path. The oracle takes for each question the quickest right answer of
-{result.shortlist} paths, all of which were measured.
+learnt questions on its two paths; random takes any path. The last two rows were looked up among {result.shortlist} paths that
+the Emulator measured on all of these questions: the cloud path that was right most often, and for each question the quickest
+right answer.
 
 {shown}
+
+{_adaptive(result)}
 
 `auto` takes {auto.seconds / cloud.seconds:.2f} of cloud-only's latency, {auto.cost_usd / cloud.cost_usd:.2f} of its cost and
 {auto.energy_j / cloud.energy_j:.2f} of its energy at an accuracy of {auto.accuracy - cloud.accuracy:+.3f}
@@ -37,7 +41,24 @@ learnt questions on its two paths; random takes any path. The oracle takes for e
 {kept.possible_kept} of the {kept.possible} were kept that some measured path keeps, and {kept.promised_kept} of the
 {kept.promised} that the gateway expected to keep; {kept.requests} requests.
 
+The edge model has no price. Its joules, at {USD_PER_KWH} USD per kWh, would cost {_electricity(result):.1%} of what cloud-only's
+answers cost.
+
 ![Accuracy and latency of each policy]({picture})"""
+
+
+def _adaptive(result: Result) -> str:
+    """Whether adaptive paths paid."""
+    whole, fixed = result.row(AUTO), result.row(FIXED)
+    return (
+        f"Adaptive paths change the accuracy of `auto` by {whole.accuracy - fixed.accuracy:+.3f}, its latency by "
+        f"{whole.seconds - fixed.seconds:+.3f} s and its cost by\n{1000 * (whole.cost_usd - fixed.cost_usd):+.4f} USD per 1,000; "
+        f"it went on from a first answer in {whole.went_on:.0%} of all questions."
+    )
+
+
+def _electricity(result: Result) -> float:
+    return result.row(EDGE_ONLY).energy_j / 3.6e6 * USD_PER_KWH / result.row(CLOUD_ONLY).cost_usd
 
 
 def _cells(row: Row) -> tuple[str, ...]:

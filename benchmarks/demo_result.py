@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.demo_asking import Answered
 from benchmarks.demo_policies import LIMITED
@@ -15,7 +16,10 @@ from cluster.emulator.result import Cost
 from cluster.profile import Table
 from policies.types import GOES_ON
 
-ORACLE = "oracle"
+BEST_CLOUD, ORACLE = "cloud-only, in hindsight", "oracle"
+
+
+IntArray = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Row:
     path: str
     """The path taken most, and `of_all` is how often."""
     of_all: float
+    went_on: float
+    """Share of the questions for which both parts of an adaptive path ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +75,27 @@ def compare(config: Config, measured: Table, answers: Sequence[Answered], explor
     names = [name for name in dict.fromkeys(answer.policy for answer in answers) if name != LIMITED]
     rows = [_row([answer for answer in answers if answer.policy == name], tiers) for name in names]
     kept = limits_kept([answer for answer in answers if answer.policy == LIMITED], measured)
+    rows += [_row(_looked_up(name, measured, places), tiers) for name, places in _hindsight(measured).items()]
     questions, shortlist = measured.profile.accuracy.shape
-    return Result(questions, learnt, len(config.paths), shortlist, explored, (*rows, _row(oracle(measured), tiers)), kept)
+    return Result(questions, learnt, len(config.paths), shortlist, explored, tuple(rows), kept)
 
 
-def oracle(table: Table) -> list[Answered]:
-    """To each question the quickest of the right answers, or of all if none is right."""
+def _hindsight(table: Table) -> dict[str, IntArray]:
+    """Which path to take for each question if all is known: the cloud path that is right most often, and the quickest of the
+    right answers, or of all if none is right."""
     profile = table.profile
     seconds, right = np.nan_to_num(profile.latency_s, nan=np.inf), np.nan_to_num(profile.accuracy, nan=-1.0)
-    best = np.lexsort((seconds, -right))[:, 0]
+    cloud = np.array([row.tier == "cloud" for row in table.paths])
+    single = int(np.where(cloud, right.mean(axis=0), -np.inf).argmax())
+    return {BEST_CLOUD: np.full(len(right), single), ORACLE: np.lexsort((seconds, -right))[:, 0]}
+
+
+def _looked_up(policy: str, table: Table, places: IntArray) -> list[Answered]:
+    profile = table.profile
     cells = (profile.accuracy, profile.latency_s, profile.cost_usd, profile.energy_j)
     return [
-        Answered(ORACLE, name, profile.paths[place], "", "", *(float(each[row, place]) for each in cells), True, None, True)
-        for row, (name, place) in enumerate(zip(profile.query_ids, best, strict=True))
+        Answered(policy, name, profile.paths[place], "", "", *(float(each[row, place]) for each in cells), True, None, True)
+        for row, (name, place) in enumerate(zip(profile.query_ids, places, strict=True))
     ]
 
 
@@ -99,6 +113,7 @@ def _row(answers: Sequence[Answered], tiers: dict[str, str]) -> Row:
         cloud=float(np.mean([tiers[answer.path.rpartition(GOES_ON)[2]] == "cloud" for answer in answers])),
         path=path,
         of_all=times / len(answers),
+        went_on=float(np.mean([GOES_ON in answer.path for answer in answers])),
     )
 
 

@@ -1,20 +1,21 @@
 """Adaptive paths: a cheap path answers first, and what it showed decides whether a costlier one is asked as well.
 
-Learnt from a profile whose cells carry signals. A rule belongs to a retriever, the model that answers first and the one that
-may answer then, since the meaning of scores and probabilities is theirs; so it rests on all profiled paths through them.
+Learnt from a profile whose cells carry signals. A rule belongs to the retrievers and models of both parts, since the meaning of
+scores and probabilities is theirs; so it rests on all profiled paths through them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from policies.forecast import Axis
-from policies.gate import Gate, Trials, fit_gate, foreseen
+from policies.gate import Foresight, Gate, Trials, fit_gate
 from policies.predict import Predictor
 from policies.select import Preference
 from policies.space import option
@@ -39,6 +40,13 @@ class Adaptive:
     gate: Gate
 
 
+class Kind(NamedTuple):
+    """What the meaning of signals depends on."""
+
+    retriever: str
+    model: str
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What a profile tells to learn gates from, by its rows: measured and left-out accuracy, the costs that are expected on the
@@ -60,20 +68,21 @@ class Shown:
 
 def fit_adaptive(shown: Shown, paths: Sequence[Path], preference: Preference) -> tuple[Adaptive, ...]:
     """The adaptive paths that take part, those first that add most to what the profiled queries are expected to get from all
-    before them and from the fixed paths. Both parts are among the fixed paths worth most of their model, and the gate between
-    them has proved itself."""
+    before them and from the fixed paths. Both parts are among the fixed paths worth most of their model, the first costs less,
+    and the gate between them has proved itself."""
     worth = shown.expected - preference.price * shown.cost
-    means, seconds = worth.mean(axis=0), shown.cost.mean(axis=0)
-    likely = _likely(means, [path.generate for path in paths])
-    gates: dict[tuple[str, str, str], Gate | None] = {}
+    cost = shown.cost.mean(axis=0)
+    likely = _likely(worth.mean(axis=0), [path.generate for path in paths])
+    kinds = [Kind(option(path.retrieve), path.generate) for path in paths]
+    gates: dict[tuple[Kind, Kind], Gate | None] = {}
     found: list[Adaptive] = []
-    for first, then in product(likely, likely):
-        group = (option(paths[first].retrieve), paths[first].generate, paths[then].generate)
-        if group[1] == group[2] or seconds[first] >= seconds[then]:
+    for first, then in permutations(likely, 2):
+        if cost[first] >= cost[then]:
             continue
-        if group not in gates:
-            gates[group] = fit_gate(_trials(shown, paths, group, preference))
-        gate = gates[group]
+        pair = kinds[first], kinds[then]
+        if pair not in gates:
+            gates[pair] = fit_gate(_trials(shown, kinds, *pair, preference))
+        gate = gates[pair]
         if gate is not None:
             found.append(Adaptive(first, then, gate))
     return _chosen(found, worth.max(axis=1), [_worth(shown, each, preference) for each in found])
@@ -98,18 +107,17 @@ def _chosen(found: Sequence[Adaptive], best: FloatArray, worth: Sequence[FloatAr
     return tuple(chosen)
 
 
-def _trials(shown: Shown, paths: Sequence[Path], group: tuple[str, str, str], preference: Preference) -> Trials:
-    """Each measured cell of a first path against the mean of the cells of the second model that its query has."""
-    retriever, small, large = group
-    first = np.array([(option(path.retrieve), path.generate) == (retriever, small) for path in paths])
-    then = np.array([path.generate == large for path in paths])
+def _trials(shown: Shown, kinds: Sequence[Kind], first: Kind, then: Kind, preference: Preference) -> Trials:
+    """Each measured cell of a first path against the mean of all other cells that its query has on paths of the second kind."""
     measured = ~np.isnan(shown.accuracy)
-    against = measured & then
-    counts = against.sum(axis=1)
-    rows, places = np.nonzero(measured & first & (counts > 0)[:, None])
+    against = measured & np.array([kind == then for kind in kinds])
+    own = first == then
+    counts = against.sum(axis=1) - own
+    rows, places = np.nonzero(measured & np.array([kind == first for kind in kinds]) & (counts > 0)[:, None])
 
     def mean(values: FloatArray) -> FloatArray:
-        means: FloatArray = np.where(against, values, 0.0).sum(axis=1)[rows] / counts[rows]
+        sums = np.where(against, values, 0.0).sum(axis=1)[rows] - own * values[rows, places]
+        means: FloatArray = sums / counts[rows]
         return means
 
     return Trials(
@@ -126,6 +134,6 @@ def _worth(shown: Shown, pair: Adaptive, preference: Preference) -> FloatArray:
     """Expected accuracy less the price of what it takes, shape (queries,)."""
     first, then, cost = shown.expected[:, pair.first], shown.expected[:, pair.then], shown.cost[:, pair.then]
     hurdle = preference.band + preference.price * cost
-    uplift, share = foreseen(pair.gate.surprises[None], first, then - first, hurdle)
+    uplift, share = Foresight([pair.gate]).expect(first, then - first, hurdle)
     worth: FloatArray = first + uplift - preference.price * (shown.cost[:, pair.first] + share * cost)
     return worth

@@ -6,6 +6,7 @@ nothing is set: the gain that is expected of going on is learnt from profiled qu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,7 @@ class Gate:
     `first` is the expected accuracy of the first path, `ahead` by how much the other is expected to be more accurate. Signals
     are expected to be `trend`, of shape (3, signals), times (1, first, ahead), and differ from that by about `scale`. They tell
     the less the surer the outcome is beforehand: openness is 4 first (1 - first). `surprises` are the products of slopes and
-    signals over the profile, of shape (samples,).
+    signals over the profile, of shape (samples,), the least first.
     """
 
     trend: FloatArray
@@ -44,13 +45,22 @@ class Gate:
         return np.asarray(ahead + told, dtype=np.float64)
 
 
-def foreseen(surprises: Floats, first: Floats, ahead: Floats, hurdle: Floats) -> tuple[Floats, Floats]:
-    """Before the first paths have run: by how much each gate is expected to be more accurate than its first path alone, and how
-    often it goes on. `surprises` of shape (gates or 1, samples) are theirs, `hurdle` the gain that going on must have; all
-    others are of shape (gates,)."""
-    gains = ahead[:, None] + _openness(first)[:, None] * surprises
-    goes = gains > hurdle[:, None]
-    return (gains * goes).mean(axis=1), goes.mean(axis=1)
+class Foresight:
+    """What several gates, or one for several queries, are expected to do before their first paths have run."""
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        self._surprises = np.array([gate.surprises for gate in gates] or np.zeros((0, 1)), dtype=np.float32)
+        self._rows, self._number = np.arange(len(gates)), self._surprises.shape[1]
+        sums = np.cumsum(self._surprises[:, ::-1], axis=1)  # of the largest one, two, ...
+        self._largest = np.hstack([np.zeros((len(gates), 1), dtype=np.float32), sums])
+
+    def expect(self, first: Floats, ahead: Floats, hurdle: Floats) -> tuple[Floats, Floats]:
+        """By how much each is expected to be more accurate than its first path alone, and how often it goes on: where the gain
+        is above `hurdle`. All of shape (gates,), or (queries,) for a single gate."""
+        openness = _openness(first)
+        goes = (self._surprises > ((hurdle - ahead) / openness)[:, None]).sum(axis=1)
+        rows = self._rows if len(self._rows) > 1 else 0
+        return (ahead * goes + openness * self._largest[rows, goes]) / self._number, goes / self._number
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from policies.adaptive import Adaptive
 from policies.forecast import Forecast
-from policies.gate import foreseen
+from policies.gate import Foresight
 from policies.select import Preference
 from policies.signals import Signals
 from policies.types import Slo
 
 FloatArray = npt.NDArray[np.floating]
+
+
+_ROWS = tuple(field.name for field in fields(Forecast) if field.name != "familiar")
+_MEANS = [place for place, name in enumerate(_ROWS) if "p90" not in name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Steps:
         self._preference = preference
         self._first = np.array([each.first for each in adaptive], dtype=np.intp)
         self._then = np.array([each.then for each in adaptive], dtype=np.intp)
-        self._surprises = np.array([each.gate.surprises for each in adaptive], dtype=np.float32)
+        self._foresight = Foresight([each.gate for each in adaptive])
+        self._often = np.ones((len(_ROWS), len(adaptive)), dtype=np.float32)
 
     def __len__(self) -> int:
         return len(self._adaptive)
@@ -52,24 +57,14 @@ class Steps:
         alone may keep it where going on would be too late, but then nothing is adaptive about it."""
         if not self._adaptive:
             return forecast
-        first, then = self._first, self._then
-        alone = forecast.accuracy[first]
-        uplift, share = foreseen(self._surprises, alone, forecast.accuracy[then] - alone, self._hurdle(forecast, then))
-
-        def both(values: FloatArray, often: FloatArray | float) -> FloatArray:
-            return np.concatenate((values, values[first] + often * values[then]))
-
-        return Forecast(
-            np.concatenate((forecast.accuracy, alone + uplift)),
-            both(forecast.latency_s, share),
-            both(forecast.latency_p90_s, 1.0),
-            both(forecast.ttft_p90_s, 1.0),
-            both(forecast.cost_usd, share),
-            both(forecast.cost_p90_usd, 1.0),
-            both(forecast.energy_j, share),
-            both(forecast.energy_p90_j, 1.0),
-            forecast.familiar,
-        )
+        fixed = np.concatenate([getattr(forecast, row) for row in _ROWS]).reshape(len(_ROWS), -1)
+        first, then = fixed.take(self._first, axis=1), fixed.take(self._then, axis=1)
+        uplift, share = self._foresight.expect(first[0], then[0] - first[0], self._hurdle(forecast, self._then))
+        often = self._often.copy()
+        often[_MEANS] = share
+        both = first + often * then
+        both[0] = first[0] + uplift
+        return replace(forecast, **dict(zip(_ROWS, np.concatenate((fixed, both), axis=1), strict=True)))
 
     def step(self, place: int, forecast: Forecast, shown: Signals, slo: Slo, spent: Spent) -> Step:
         """Whether the adaptive path at `place` (counted from the first of them) goes on after its first part `shown` this;

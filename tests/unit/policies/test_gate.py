@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from policies.gate import Trials, fit_gate, foreseen
+from policies.gate import Foresight, Gate, Trials, fit_gate
 from policies.signals import SIGNALS
 
 HURDLE = 0.01
@@ -43,7 +43,7 @@ def test_what_is_foreseen_comes_true(seed: int) -> None:
     assert gate is not None
     new = trials(seed + 100, tells=True)
     goes = gate.gain(new.shown, new.first, new.ahead) > new.hurdle
-    uplift, share = foreseen(gate.surprises[None], new.first, new.ahead, new.hurdle)
+    uplift, share = Foresight([gate]).expect(new.first, new.ahead, new.hurdle)
     assert share.mean() == pytest.approx(goes.mean(), abs=0.06)
     assert uplift.mean() == pytest.approx((goes * new.gained).mean(), abs=0.06)
 
@@ -92,6 +92,12 @@ def test_any_trials_give_finite_gains_or_no_gate(data: st.DataObject, rows: int)
 
 @given(arrays(np.float64, 8, elements=st.floats(-1, 1)), st.floats(-0.2, 1.2), st.floats(-1, 1), st.floats(0, 1))
 def test_a_gate_is_never_foreseen_to_lose(surprises: np.ndarray, first: float, ahead: float, hurdle: float) -> None:
-    uplift, share = foreseen(surprises[None], np.array([first]), np.array([ahead]), np.array([hurdle]))
-    assert uplift[0] >= hurdle * share[0] >= 0
-    assert share[0] in {place / 8 for place in range(9)}
+    none = np.zeros(len(SIGNALS))
+    gate = Gate(np.zeros((3, len(SIGNALS))), none + 1, none, np.sort(surprises))
+    uplift, share = Foresight([gate]).expect(np.array([first]), np.array([ahead]), np.array([hurdle]))
+    openness = max(4 * first * (1 - first), 0.1) if 0 <= first <= 1 else 0.1
+    gains = ahead + openness * np.sort(surprises).astype(np.float32)
+    likely = np.abs(gains - hurdle) > 1e-6  # others may fall on either side
+    assert (gains[likely] > hurdle).sum() <= 8 * share[0] <= (gains[likely] > hurdle).sum() + (~likely).sum()
+    assert uplift[0] == pytest.approx((gains * (gains > hurdle)).mean(), abs=1e-5)
+    assert uplift[0] >= hurdle * share[0] - 1e-6
