@@ -14,6 +14,7 @@ from deployments.models.split.errors import LinkError
 from deployments.models.split.numbered import NumberedLink
 
 _PAUSE_S = 1.0
+_OTHER = "split model's part in the cloud"
 
 
 class RayLink(NumberedLink):
@@ -48,7 +49,10 @@ class RayLink(NumberedLink):
 
     def _flush(self) -> None:
         messages, self._waiting = self._waiting, []
-        self._put.remote(self._edge, messages)
+        try:
+            self._put.remote(self._edge, messages)
+        except Exception as error:
+            self.broke(str(unwrap(error, _OTHER)))
 
     async def _run(self) -> None:
         while True:
@@ -60,7 +64,7 @@ class RayLink(NumberedLink):
                         self.receive(number, answer)
                 self._why = "its stream ended"
             except Exception as error:
-                self._why = str(unwrap(error, "the cloud's part"))
+                self._why = str(unwrap(error, _OTHER))
             finally:
                 self._is_up = False
                 with suppress(Exception):
