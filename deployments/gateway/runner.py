@@ -36,6 +36,8 @@ from policies.types import NONE, OnInfeasible, Path
 T = TypeVar("T")
 _FIRST_SHARE = 0.7
 """Share of the remaining time that a server may take while another could still answer: the last one needs time too."""
+_CARE = 1.25
+"""Times what is expected that a server may take in any case."""
 
 
 class Runner:
@@ -226,14 +228,20 @@ class _Course:
 
 def _trial(job: Job, path: Path, placement: Placement, course: _Course, is_last: bool) -> Trial:
     why = f"{course.reason}; {placement.reason}" if placement.reason else course.reason
-    first_until, until = _share(job.deadline.first_token_at, is_last), _share(job.deadline.at, is_last)
+    first_until = _share(job.deadline.first_token_at, is_last)
+    until = _share(job.deadline.at, is_last, placement.expected_s)
     return Trial(path, placement, why, first_until, until, course.failures + 1)
 
 
-def _share(end: float, is_last: bool) -> float:
-    """When a try must be done that has until `end` if it is the last, else a part of the time."""
+def _share(end: float, is_last: bool, expected_s: float | None = None) -> float:
+    """When a try must be done that has until `end` if it is the last, else a part of the time.
+
+    A server that is expected to need more than that part is not given up in the middle of an answer that would come in time.
+    """
     now = _now()
-    return now + (1.0 if is_last else _FIRST_SHARE) * (end - now)
+    if is_last:
+        return end
+    return min(end, now + max(_FIRST_SHARE * (end - now), _CARE * (expected_s or 0.0)))
 
 
 def _request(job: Job, path: Path, model: ModelConfig, prepared: Prepared) -> GenerateRequest:

@@ -11,6 +11,7 @@ from deployments.gateway.catalogue import Catalogue
 from deployments.gateway.client import ModelClient
 from deployments.gateway.deadline import Deadline
 from deployments.gateway.job import Job
+from deployments.gateway.placement import Need
 from deployments.gateway.runner import Runner
 from deployments.gateway.stages import LightStages
 from deployments.messages import Passage, Sampling, StageReport
@@ -19,6 +20,7 @@ from deployments.preprocess import Ask
 from deployments.prompts import Message
 from deployments.shared import Shared
 from policies.errors import ContextTooLong, DeadlineExceeded, EngineFailed, EngineUnavailable, Overloaded
+from policies.experience import ANSWER
 from policies.types import Decision, Path, Slo
 from tests.unit.gateway.fakes import FakeReplica, client_of
 
@@ -65,6 +67,19 @@ async def test_a_hanging_path_leaves_time_for_the_fallback() -> None:
     answer = await pair(large, small).complete(job(limit_s=2.0))
     assert (answer.text, large.cancelled) == ("from home", 1)
     assert answer.latency_s < 2.0
+
+
+async def test_a_server_that_needs_most_of_the_time_gets_it_although_another_could_be_asked() -> None:
+    large, small = FakeReplica("from the cloud"), FakeReplica("from home")
+    system = pair(large, small)
+    await system.complete(job(limit_s=30.0))
+    assert large.requests[-1].timeout_s == pytest.approx(21.0, abs=1.0)
+    for _ in range(50):
+        placement = system.dispatch.place("large", Need(ANSWER, 5, 99, 0.0))
+        assert placement is not None
+        placement.answered(StageReport("generate", "large", "cloud", 24.0, prompt_tokens=1, completion_tokens=9), 0.0, 0.0)
+    await system.complete(job(limit_s=30.0))
+    assert large.requests[-1].timeout_s == pytest.approx(30.0, abs=2.0)
 
 
 async def test_a_pinned_path_is_never_left() -> None:
