@@ -12,9 +12,9 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 from deployments.models.failures import unwrap
 from deployments.models.split.errors import LinkError
 from deployments.models.split.numbered import NumberedLink
+from policies.errors import EngineFailed, EngineUnavailable
 
 _PAUSE_S = 1.0
-_OTHER = "split model's part in the cloud"
 
 
 class RayLink(NumberedLink):
@@ -52,7 +52,7 @@ class RayLink(NumberedLink):
         try:
             self._put.remote(self._edge, messages)
         except Exception as error:
-            self.broke(str(unwrap(error, _OTHER)))
+            self.broke(_reason(error))
 
     async def _run(self) -> None:
         while True:
@@ -64,10 +64,15 @@ class RayLink(NumberedLink):
                         self.receive(number, answer)
                 self._why = "its stream ended"
             except Exception as error:
-                self._why = str(unwrap(error, _OTHER))
+                self._why = _reason(error)
             finally:
                 self._is_up = False
                 with suppress(Exception):
                     stream.cancel()
                 self.broke(f"the connection to the cloud's part broke ({self._why})")
             await asyncio.sleep(_PAUSE_S)
+
+
+def _reason(error: Exception) -> str:
+    meaning = unwrap(error, "the cloud's part")
+    return meaning.why if isinstance(meaning, EngineUnavailable | EngineFailed) else str(meaning)
