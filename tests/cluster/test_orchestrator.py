@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 APPLICATION = "town"
 SITES = ("home", "barn", "mill")
 QUESTION = "which of the three lamps in the hall is on now"
-REQUESTS = 40
+REQUESTS = 90
+"""A site is comfortable up to half of its 34 places, as many as this at once need all three; there are places for 102."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def town(cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 async def ask(client: httpx.AsyncClient, number: int) -> dict[str, Any]:
-    body = {"model": "small", "messages": [{"role": "user", "content": f"{QUESTION} {number}"}], "slo": {"max_latency_s": 20}}
+    body = {"model": "small", "messages": [{"role": "user", "content": f"{QUESTION} {number}"}], "slo": {"max_latency_s": 60}}
     response = await client.post("/v1/chat/completions", json=body)
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
@@ -106,7 +107,7 @@ def _is_ours(process: psutil.Process) -> bool:
 
 
 async def test_requests_use_every_site_and_a_killed_orchestrator_costs_none(town: Town) -> None:
-    async with httpx.AsyncClient(base_url=town.url, timeout=60, limits=httpx.Limits(max_connections=100)) as client:
+    async with httpx.AsyncClient(base_url=town.url, timeout=90, limits=httpx.Limits(max_connections=200)) as client:
         early = await until_all_are_seen(client)
         first = await asyncio.gather(*(ask(client, number) for number in range(REQUESTS)))
         assert {record["site"] for record in first} == set(SITES)
