@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cluster.config import Config, EchoModel, LlamaCppModel, ModelConfig, VllmModel
+from cluster.config import Config, EchoModel, LlamaCppModel, ModelConfig, SplitModel, VllmModel
 from cluster.profile import Table
 from cluster.servers import Server
 from policies.link import LinkState
@@ -92,7 +92,7 @@ def _speed(model: ModelConfig) -> Speed:
             return Speed(1e6, per_word_s + model.delay_s / ECHO_WORDS, 0.0)
         case LlamaCppModel(gpu_layers=0):
             return Speed(150.0, 0.05, 0.0)
-        case VllmModel(gpus=0):
+        case VllmModel(gpus=0) | SplitModel(gpus=0):
             return Speed(300.0, 0.05, 0.005)
         case _:
             return Speed(3000.0, 0.02, 0.0005)
