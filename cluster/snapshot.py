@@ -16,9 +16,7 @@ from policies.adaptive import Adaptive, Shown, fit_adaptive
 from policies.corrections import Corrections
 from policies.errors import ConfigurationError
 from policies.forecast import Axis, Forecast
-from policies.measured import Measured
-from policies.operate import Replay, fair_price
-from policies.predict import Predictor, fit_predictor
+from policies.predict import fit_predictor
 from policies.runtime import Forecaster
 from policies.select import Preference, Selector
 from policies.signals import Signals
@@ -29,7 +27,7 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 AXIS: Axis = "latency_s"
-BAND = 0.01
+PREFERENCE = Preference(AXIS, band=0.01)
 """One hundredth of accuracy is within the noise of a profile of hundreds of queries; the quicker path wins there."""
 
 
@@ -54,7 +52,6 @@ class Snapshot:
     forecaster: Forecaster
     selector: Selector
     steps: Steps
-    preference: Preference
 
     def forecast(self, question: str, vector: npt.NDArray[np.float32], corrections: Corrections | None = None) -> Forecast:
         """What to expect of every path for `question`, whose unit vector is `vector`, on an idle system. `corrections` are of the
@@ -64,12 +61,12 @@ class Snapshot:
 
     def select(self, forecast: Forecast, slo: Slo) -> Decision:
         """The best path within `slo`, else what it wants then. Raises InfeasibleSlo and InvalidRequest."""
-        return self.selector.select(forecast, slo, self.preference)
+        return self.selector.select(forecast, slo, PREFERENCE)
 
     def select_among(self, places: npt.NDArray[np.intp], forecast: Forecast, slo: Slo) -> Decision:
         """The same, of the paths at `places` only."""
         columns = {field.name: getattr(forecast, field.name)[places] for field in fields(forecast) if field.name != "familiar"}
-        return _narrowed(self, tuple(places.tolist())).select(replace(forecast, **columns), slo, self.preference)
+        return _narrowed(self, tuple(places.tolist())).select(replace(forecast, **columns), slo, PREFERENCE)
 
     def step(self, path: Path, forecast: Forecast, shown: Signals, slo: Slo, spent: Spent) -> Step:
         """Whether the adaptive `path` goes on after its first part; `forecast` is of what is still to come."""
@@ -87,12 +84,11 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
     """Learn from `table`, whose queries have the unit `vectors`, shape (queries, width). Takes seconds."""
     exact = np.asarray(vectors, dtype=np.float64)
     predictor = fit_predictor(table.profile, exact, [row.options for row in table.paths])
-    preference = _preference(predictor)
     fixed = tuple(Path.parse(row.name) for row in table.paths)
     adaptive: tuple[Adaptive, ...] = ()
     if table.signals is not None and AXIS in predictor.costs:
         shown = Shown.of(table.profile, table.signals, predictor, AXIS)
-        adaptive = fit_adaptive(shown, fixed, preference)
+        adaptive = fit_adaptive(shown, fixed, PREFERENCE)
     paths = (*fixed, *(replace(fixed[each.first], then=fixed[each.then]) for each in adaptive))
     on_edge = np.array([config.stays_on_edge(path) for path in paths])
     models = config.options
@@ -109,21 +105,8 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
         queries=len(table.profile.queries),
         forecaster=Forecaster(predictor),
         selector=Selector(paths, on_edge),
-        steps=Steps(adaptive, preference),
-        preference=preference,
+        steps=Steps(adaptive, PREFERENCE),
     )
-
-
-def _preference(predictor: Predictor) -> Preference:
-    """Of a caller who wants nothing but limits: as quick as it can be without being less accurate than the best single path on
-    the profiled queries, each routed without its own measurements. Where nothing can be saved so, `BAND` counts instead."""
-    accuracy, cost = predictor.accuracy, predictor.costs.get(AXIS)
-    if cost is None:
-        return Preference(AXIS, band=BAND)
-    profiled, left_out = Measured(accuracy.measured, cost.measured), Measured(accuracy.left_out, cost.left_out)
-    replay = Replay.of(profiled, left_out, predictor.weights)
-    price = fair_price(replay, accuracy.means, cost.means)
-    return Preference(AXIS, price) if price else Preference(AXIS, band=BAND)
 
 
 @lru_cache(maxsize=8)
