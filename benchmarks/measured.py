@@ -17,7 +17,7 @@ from cluster.ports import free_ports
 
 CONTEXTS = 2
 SHAPE = {"width": 512, "layers": 8, "heads": 8, "hidden": 1408}
-CONTEXT_TOKENS, MAX_TOKENS, WORDS = 768, (16, 96), (5, 60)
+CONTEXT_TOKENS, MAX_TOKENS, WORDS = 512, (16, 80), (5, 35)
 """A word of random letters is about six tokens."""
 ALONE, TOGETHER = 12, 8
 """Requests of a calibration: one at a time, and of each of two clients that ask at once."""

@@ -33,6 +33,7 @@ from benchmarks.split_results import (
     LONG,
     NAIVE,
     STANDALONE,
+    LongRow,
     ModeRow,
     Results,
     Row,
@@ -120,7 +121,7 @@ def measure(items: Sequence[Item], progress: Progress) -> Results:
         modes=[row(name, runs[name, FAR_MS]) for name in names],
         rows=[one for name in names for named, speed in hosts.items() for one in _rows(name, named, speed, runs)],
         sessions=_sessions(bench, prompts[:SESSION_PROMPTS], runs, progress),
-        long_bytes=_long_bytes(bench, prompts[:LONG_PROMPTS], progress),
+        long=_long(bench, prompts[:LONG_PROMPTS], progress),
     )
 
 
@@ -134,8 +135,6 @@ def _run(bench: Bench, prompts: Sequence[Sequence[int]], progress: Progress) -> 
 
 def _mode_row(name: str, given: Sequence[Given], accuracy: float, agreement: float) -> ModeRow:
     tokens = sum(len(answer.tokens) for answer in given)
-    sent = sum(answer.nbytes for answer in given)
-    once = sum(2 * shapes.CLOUD.width * (answer.prompt + len(answer.tokens)) for answer in given)
     computing = [split_replay.replay(answer.trace, split_replay.Channel(0, 1000), split_replay.as_measured) for answer in given]
     return ModeRow(
         mode=name,
@@ -144,8 +143,8 @@ def _mode_row(name: str, given: Sequence[Given], accuracy: float, agreement: flo
         work_saved=1 - sum(answer.computed for answer in given) / sum(answer.positions for answer in given),
         accuracy=accuracy,
         agreement=agreement,
-        bytes_per_answer=sent / len(given),
-        over=None if name in (CLOUD_ONLY, NAIVE, STANDALONE) else sent / once - 1,
+        bytes_per_answer=mean(answer.nbytes for answer in given),
+        over=_over(name, given),
         edge_s=mean(times.edge for times in computing),
         cloud_s=mean(times.cloud for times in computing),
     )
@@ -181,9 +180,18 @@ def _sessions(bench: Bench, prompts: Sequence[Sequence[int]], runs: Runs, progre
     return rows
 
 
-def _long_bytes(bench: Bench, prompts: Sequence[Sequence[int]], progress: Progress) -> dict[str, float]:
+def _long(bench: Bench, prompts: Sequence[Sequence[int]], progress: Progress) -> list[LongRow]:
     found = bench.alone(progress.track(prompts, description=f"answers of {LONG} tokens"), LONG_WAYS, LONG)
-    return {way.name: mean(answer.nbytes for answer in given) for way, given in zip(LONG_WAYS, found, strict=True)}
+    return [
+        LongRow(way.name, mean(answer.nbytes for answer in given), _over(way.name, given))
+        for way, given in zip(LONG_WAYS, found, strict=True)
+    ]
+
+
+def _over(name: str, given: Sequence[Given]) -> float | None:
+    """By which share the bytes are over 2·d·(prompt + generated)."""
+    once = sum(2 * shapes.CLOUD.width * (answer.prompt + len(answer.tokens)) for answer in given)
+    return None if name in (CLOUD_ONLY, NAIVE, STANDALONE) else sum(answer.nbytes for answer in given) / once - 1
 
 
 if __name__ == "__main__":

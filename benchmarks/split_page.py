@@ -12,10 +12,11 @@ from rich.table import Table
 from benchmarks.page import table, write_section
 from benchmarks.panels import Panel, Style, picture
 from benchmarks.split_results import EQUAL, FAR_MS, LAYERS, LONG, NEAR_MS, Results, Row
+from deployments.models.split.desk import WORK
+from deployments.models.split.frames import OVERHEAD, Question
 
 PICTURE = "split.svg"
 _COLOURS = {"work saved": "#888888", "agreement": "#c2703d", "accuracy": "#1f5fa8"}
-_BOTTOM, _TOP = 0.0, 1.0
 
 
 def write(page: Path, results: Results) -> None:
@@ -63,7 +64,7 @@ def _section(results: Results) -> Iterator[str]:
             f"{m.accuracy:.3f}",
             f"{m.agreement:.3f}",
             f"{m.bytes_per_answer / 1e3:.1f}",
-            "" if m.over is None else f"{m.over:+.1%}",
+            _share(m.over),
             f"{m.edge_s:.3f}",
             f"{m.cloud_s:.3f}",
         )
@@ -96,12 +97,22 @@ def _section(results: Results) -> Iterator[str]:
     yield from table(
         ("mode", "at once", "tokens", "questions", "edge passes", "cloud passes", "as alone", "bytes left"), sessions
     )
-    bytes_by_mode = ", ".join(f"{mode} {nbytes / 1e3:,.1f}" for mode, nbytes in results.long_bytes.items())
-    yield from ("", f"KB for an answer of {LONG} tokens: {bytes_by_mode}.", "")
+    yield ""
+    beside = 2 * OVERHEAD + len(Question([], b"").pack()) + WORK.size + 4
+    yield _prose(
+        f"""Bytes of an answer of {LONG} tokens. A question with one state and the answer to it take {beside} bytes beside the
+        state: {beside / 512:.0%} of a state at this model's width of 256, {beside / 8192:.1%} at 4096."""
+    )
+    yield from table(("mode", "KB", "over"), ((r.mode, f"{r.bytes_per_answer / 1e3:,.1f}", _share(r.over)) for r in results.long))
+    yield ""
     holds = {True: "holds", False: "**does not hold**"}
     yield from table(
         ("asked for", "wanted", "found", ""), ((t.what, t.wanted, t.found, holds[t.holds]) for t in results.targets())
     )
+
+
+def _share(over: float | None) -> str:
+    return "" if over is None else f"{over:+.1%}"
 
 
 def _prose(text: str) -> str:
@@ -129,4 +140,4 @@ def _curve(results: Results) -> str:
     }
     panel = Panel("the demo's model, collaborative", [theta for theta, _ in modes], lines)
     level = results.modes[0].accuracy
-    return picture([panel], Style(_COLOURS, "θ (dashed: accuracy of cloud-only)", "share", _TOP, _BOTTOM, level))
+    return picture([panel], Style(_COLOURS, "θ (dashed: accuracy of cloud-only)", "share", 1.0, level=level))

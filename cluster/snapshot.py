@@ -27,8 +27,10 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 AXIS: Axis = "latency_s"
-PREFERENCE = Preference(AXIS, band=0.01)
+BAND = 0.01
 """One hundredth of accuracy is within the noise of a profile of hundreds of queries; the quicker path wins there."""
+PREFERENCE = Preference(AXIS, band=BAND)
+"""Of a caller who wants nothing but limits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +54,7 @@ class Snapshot:
     forecaster: Forecaster
     selector: Selector
     steps: Steps
+    preference: Preference
 
     def forecast(self, question: str, vector: npt.NDArray[np.float32], corrections: Corrections | None = None) -> Forecast:
         """What to expect of every path for `question`, whose unit vector is `vector`, on an idle system. `corrections` are of the
@@ -61,12 +64,12 @@ class Snapshot:
 
     def select(self, forecast: Forecast, slo: Slo) -> Decision:
         """The best path within `slo`, else what it wants then. Raises InfeasibleSlo and InvalidRequest."""
-        return self.selector.select(forecast, slo, PREFERENCE)
+        return self.selector.select(forecast, slo, self.preference)
 
     def select_among(self, places: npt.NDArray[np.intp], forecast: Forecast, slo: Slo) -> Decision:
         """The same, of the paths at `places` only."""
         columns = {field.name: getattr(forecast, field.name)[places] for field in fields(forecast) if field.name != "familiar"}
-        return _narrowed(self, tuple(places.tolist())).select(replace(forecast, **columns), slo, PREFERENCE)
+        return _narrowed(self, tuple(places.tolist())).select(replace(forecast, **columns), slo, self.preference)
 
     def step(self, path: Path, forecast: Forecast, shown: Signals, slo: Slo, spent: Spent) -> Step:
         """Whether the adaptive `path` goes on after its first part; `forecast` is of what is still to come."""
@@ -106,6 +109,7 @@ def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapsh
         forecaster=Forecaster(predictor),
         selector=Selector(paths, on_edge),
         steps=Steps(adaptive, PREFERENCE),
+        preference=PREFERENCE,
     )
 
 

@@ -77,8 +77,10 @@ class CsUcb(Scheduler):
             self._index = np.array(cells)
             return
         self._slack = self._constraints()
-        self._index = self._base[self._slot.group]
-        self._index += THETA * np.minimum(self._slack - COMFORT, 0.0)
+        self._index = np.minimum(self._slack, COMFORT)
+        self._index -= COMFORT
+        self._index *= THETA
+        self._index += self._base[self._slot.group]
 
     def choose(self, arrivals: Arrivals, k: int) -> int:
         server = best_server(self._index[k], self._touched, lambda server: self._refresh(k, server))
@@ -123,14 +125,15 @@ class CsUcb(Scheduler):
         """f(y) of placing each request on each server: NO where C2 or C3 would break, below 0 where only C1 would."""
         board = self.board
         per_bandwidth = self._per_bandwidth
-        left = (board.bandwidth - board.reserved_bits_per_s) * per_bandwidth
-        bandwidth = left - self._need[:, None] * per_bandwidth
-        slack = self._slot.all()
-        slack *= -self._per_limit[:, None]
-        slack += 1.0
-        np.minimum(slack, bandwidth, out=slack)
+        left = board.bandwidth - board.reserved_bits_per_s
+        slack = self._slot.slack(self._per_limit)
+        shares = np.multiply.outer(-self._need, per_bandwidth)
+        shares += left * per_bandwidth
+        np.minimum(slack, shares, out=slack)
         np.minimum(slack, self._capacity(slice(None)), out=slack)
-        slack[bandwidth < 0] = NO
+        narrow = left < self._need.max()
+        if narrow.any():  # few servers, so that not all have to be looked at again
+            slack[:, narrow] = np.where(self._need[:, None] > left[narrow], NO, slack[:, narrow])
         return slack
 
     def _constraint(self, k: int, server: int) -> float:

@@ -166,17 +166,40 @@ class SlotForecast:
 
     def all(self) -> Floats:
         """Seconds until the answer, shape (K, servers)."""
+        return self._all(np.ones(len(self._arrivals)))
+
+    def slack(self, per_limit: Floats) -> Floats:
+        """1 - D / D^Δ for the same D, shape (K, servers); `per_limit` is 1 / D^Δ."""
+        slack = self._all(-per_limit)
+        slack += 1.0
+        return slack
+
+    def _all(self, scale: Floats) -> Floats:
+        """D * scale as one product, whose result is the only thing as large as requests times servers."""
         board, arrivals = self._board, self._arrivals
-        ones = np.ones(len(arrivals))
-        # np.array instead of np.stack, which spends more on checks than a slot of one request has to spend at all.
-        latency = np.array((ones, arrivals.prompt_tokens, self.tokens)).T @ np.array(self._rates(slice(None)))
-        latency *= self._factor[self.group]
-        latency += np.array((ones, arrivals.bits)).T @ np.array((self._network(slice(None)), self._seconds_per_bit))
+        of_server = np.empty((3 * len(self._factor) + 2, len(board)))
+        for n, rate in enumerate(self._rates(slice(None))):
+            np.multiply(self._factor, rate, out=of_server[n:-2:3])
+        of_server[-2], of_server[-1] = self._network(slice(None)), self._seconds_per_bit
+        result: Floats = self._needs(scale, len(self._factor)) @ of_server
         near = np.flatnonzero(arrivals.origin >= 0)
-        if len(near):
-            origin = arrivals.origin[near]
-            latency[near, origin] += board.near_s[origin] - board.far_s[origin]
-        return latency
+        origin = arrivals.origin[near]
+        result[near, origin] += (board.near_s[origin] - board.far_s[origin]) * scale[near]
+        return result
+
+    def _needs(self, scale: Floats, classes: int) -> Floats:
+        """What multiplies the rows of `_all`, shape (K, 3 classes + 2): of the rates only those of a request's own class."""
+        arrivals = self._arrivals
+        work = scale, arrivals.prompt_tokens * scale, self.tokens * scale
+        network = scale, arrivals.bits * scale
+        if classes == 1:
+            return np.array(work + network).T
+        needs = np.zeros((len(scale), 3 * classes + 2))
+        own = np.arange(len(scale))
+        for n, column in enumerate(work):
+            needs[own, 3 * self.group + n] = column
+        needs[:, -2:] = np.array(network).T
+        return needs
 
     def cell(self, k: int, server: int) -> Expected:
         """Request `k` on `server` as the board is now."""

@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 APPLICATION = "town"
 SITES = ("home", "barn", "mill")
 QUESTION = "which of the three lamps in the hall is on now"
-REQUESTS = 40
+REQUESTS = 90
+"""A site is comfortable up to half of its 34 places, as many as this at once need all three; there are places for 102."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def town(cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 async def ask(client: httpx.AsyncClient, number: int) -> dict[str, Any]:
-    body = {"model": "small", "messages": [{"role": "user", "content": f"{QUESTION} {number}"}], "slo": {"max_latency_s": 20}}
+    body = {"model": "small", "messages": [{"role": "user", "content": f"{QUESTION} {number}"}], "slo": {"max_latency_s": 60}}
     response = await client.post("/v1/chat/completions", json=body)
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
@@ -72,6 +73,15 @@ async def ask(client: httpx.AsyncClient, number: int) -> dict[str, Any]:
 async def told(client: httpx.AsyncClient) -> dict[str, Any]:
     orchestrator: dict[str, Any] = (await client.get("/readyz")).json()["orchestrator"]
     return orchestrator
+
+
+async def until_all_are_seen(client: httpx.AsyncClient) -> int:
+    """How many requests it took until the gateway, which looks now and then, had seen replicas at every site."""
+    requests = 1
+    while f" of {len(SITES)}: " not in (await ask(client, 0))["reason"]:
+        requests += 1
+        await asyncio.sleep(0.1)
+    return requests
 
 
 async def until_learnt(client: httpx.AsyncClient, outcomes: int) -> dict[str, Any]:
@@ -97,20 +107,21 @@ def _is_ours(process: psutil.Process) -> bool:
 
 
 async def test_requests_use_every_site_and_a_killed_orchestrator_costs_none(town: Town) -> None:
-    async with httpx.AsyncClient(base_url=town.url, timeout=60, limits=httpx.Limits(max_connections=100)) as client:
+    async with httpx.AsyncClient(base_url=town.url, timeout=90, limits=httpx.Limits(max_connections=200)) as client:
+        early = await until_all_are_seen(client)
         first = await asyncio.gather(*(ask(client, number) for number in range(REQUESTS)))
         assert {record["site"] for record in first} == set(SITES)
         assert all(" of 3: " in record["reason"] for record in first)
-        before = await until_learnt(client, REQUESTS)
-        assert before["outcomes"] == REQUESTS
+        before = await until_learnt(client, early + REQUESTS)
+        assert before["outcomes"] == early + REQUESTS
         load = [asyncio.create_task(ask(client, number)) for number in range(REQUESTS)]
         await asyncio.sleep(0.3)
         await asyncio.to_thread(os.kill, await asyncio.to_thread(orchestrator_pid), signal.SIGKILL)
         second = await asyncio.gather(*load)
         ids = {record["decision_id"] for record in (*first, *second)}
         assert len(ids) == 2 * REQUESTS
-        after = await until_learnt(client, 2 * REQUESTS)
-        assert after["outcomes"] == 2 * REQUESTS  # none lost, none counted twice
+        after = await until_learnt(client, early + 2 * REQUESTS)
+        assert after["outcomes"] == early + 2 * REQUESTS  # none lost, none counted twice
         assert after["restored_version"] >= REQUESTS
         assert after["trouble"] is None
 

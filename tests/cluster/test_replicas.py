@@ -85,14 +85,3 @@ async def test_from_zero_to_several_to_zero(handle: DeploymentHandle[Any]) -> No
     assert max(seen) >= 2
     assert sum(a > b != b > c for a, b, c in zip(seen, seen[1:], seen[2:], strict=False)) <= 2, seen
     assert any(a > b for a, b in pairwise(seen))
-
-
-async def test_a_request_to_a_sleeping_model_that_is_given_up_wakes_it_all_the_same(handle: DeploymentHandle[Any]) -> None:
-    await watch([], lambda now: now == 0)
-    response = ask(handle, "late")
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(response, 0.5)
-    response.cancel()
-    await watch([], lambda now: now == 1)
-    completion = await asyncio.wait_for(ask(handle, "next"), 60)
-    assert completion.text.split() == ["word"] * WORDS

@@ -37,6 +37,7 @@ class CloudPart:
         """Load layers a+1..N, the last norm and the output. Raises ConfigurationError when they do not fit."""
         self.fingerprint = checkpoint.fingerprint(partition)
         self.width = checkpoint.width
+        self.vocabulary = int(checkpoint.config.vocab_size)
         self._layers = Layers(checkpoint, partition.a, partition.n, dtype, device)
         self._head = output_head(checkpoint, dtype, device)
 

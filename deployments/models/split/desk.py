@@ -103,6 +103,8 @@ class Desk:
             )
         if frame.kind is Kind.ASK:
             question = Question.unpack(frame.payload)
+            if not frame.count or any(token >= self._part.vocabulary for token in question.generated):
+                raise FrameError("a question is about at least one position, and holds tokens of the vocabulary")
             if question.states:
                 self._context(frame.session, owner).put(_last_states(frame, question.states, self._part.width))
                 self._make_room(frame.session)
@@ -131,24 +133,27 @@ class Desk:
                 if told is not None:
                     return self._tokens(ask, told, 0.0, 0.0)
                 context.go_back(ask.first)
-            end = ask.first + ask.count
-            missing = context.missing(end)
+            missing = context.missing(ask.first + ask.count)
             if missing is not None:
                 return Frame(Kind.MISSING, ask.model, ask.session, context.epoch, missing)
-            grown = context.cache.nbytes_for(end)
-            if not self._make_room(ask.session, grown - context.cache.nbytes):
-                taken = self.nbytes - context.nbytes
-                return self._refusal(
-                    ask,
-                    f"{end} positions take {grown} bytes; {taken} of {self._memory_bytes} are taken by sessions that are at work",
-                )
-            began = self._clock()
-            span = self._meter.span() if self._meter else None
-            try:
-                told = await self._compute(context, end, Job(context, context.draw, 0, ask.count, generated))
-            finally:
-                joules = span.end() if span else 0.0
-            return self._tokens(ask, told, self._clock() - began, joules)
+            return await self._tell(context, Job(context, context.draw, 0, ask.count, generated), ask)
+
+    async def _tell(self, context: Context, job: Job, ask: Frame) -> Frame:
+        """What the question of `job` is answered; all its states are there."""
+        end = ask.first + ask.count
+        grown = context.cache.nbytes_for(end)
+        if not self._make_room(ask.session, grown - context.cache.nbytes):
+            taken, bound = self.nbytes - context.nbytes, self._memory_bytes
+            return self._refusal(
+                ask, f"{end} positions take {grown} bytes; {taken} of {bound} are taken by sessions that are at work"
+            )
+        began = self._clock()
+        span = self._meter.span() if self._meter else None
+        try:
+            told = await self._compute(context, end, job)
+        finally:
+            joules = span.end() if span else 0.0
+        return self._tokens(ask, told, self._clock() - began, joules)
 
     async def _compute(self, context: Context, end: int, job: Job) -> list[int]:
         positions = end - context.cache.length

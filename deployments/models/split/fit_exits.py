@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any
 
 import torch
@@ -119,7 +120,7 @@ def main(
     found = windows(iter(pieces), open_tokenizer(model), length)
     if len(found) < 2:
         raise ConfigurationError(f"--text: {text} has fewer than {2 * length} tokens; part of a text is kept to measure on.")
-    task = Task(checkpoint, exits, found, epochs, out or model / "exits" / "exits.safetensors")
+    task = Task(checkpoint, exits, found, epochs, _writable(out or model / "exits" / "exits.safetensors"))
     with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[note]}"), console=console) as progress:
         fitted = fit(task, partial(_show, progress))
     _print(task, fitted, as_json)
@@ -134,7 +135,6 @@ def fit(task: Task, report: Report, save_every_s: float = SAVE_EVERY_S) -> list[
     stored: torch.dtype = task.checkpoint.config.dtype or torch.float32  # transformers overwrites it when layers are made
     teacher = Teacher(task.checkpoint, task.layers, stored if device.type == "cuda" else torch.float32, device)
     fitting = Fitting(teacher, task.layers, task.steps)
-    task.out.parent.mkdir(parents=True, exist_ok=True)
     _take_up(task, fitting)
     saved_at, saving_s = time.monotonic(), 0.0
     while fitting.done < task.steps:
@@ -185,6 +185,16 @@ def _replace(file: Path, write: Callable[[Path], object]) -> None:
     fresh = file.with_name(file.name + ".new")
     write(fresh)
     os.replace(fresh, file)
+
+
+def _writable(file: Path) -> Path:
+    """`file`, in whose folder files can be made: better to know now than in an hour."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=file.parent):
+            return file
+    except OSError as error:
+        raise ConfigurationError(f"--out: {file} cannot be written ({error.strerror}); choose another place.") from error
 
 
 def _layers(text: str | None, of: int) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 from deployments.models.failures import unwrap
 from deployments.models.split.errors import LinkError
 from deployments.models.split.numbered import NumberedLink
+from policies.errors import EngineFailed, EngineUnavailable
 
 _PAUSE_S = 1.0
 
@@ -48,7 +49,10 @@ class RayLink(NumberedLink):
 
     def _flush(self) -> None:
         messages, self._waiting = self._waiting, []
-        self._put.remote(self._edge, messages)
+        try:
+            self._put.remote(self._edge, messages)
+        except Exception as error:
+            self.broke(_reason(error))
 
     async def _run(self) -> None:
         while True:
@@ -60,10 +64,15 @@ class RayLink(NumberedLink):
                         self.receive(number, answer)
                 self._why = "its stream ended"
             except Exception as error:
-                self._why = str(unwrap(error, "the cloud's part"))
+                self._why = _reason(error)
             finally:
                 self._is_up = False
                 with suppress(Exception):
                     stream.cancel()
                 self.broke(f"the connection to the cloud's part broke ({self._why})")
             await asyncio.sleep(_PAUSE_S)
+
+
+def _reason(error: Exception) -> str:
+    meaning = unwrap(error, "the cloud's part")
+    return meaning.why if isinstance(meaning, EngineUnavailable | EngineFailed) else str(meaning)

@@ -146,6 +146,9 @@ async def test_bytes_that_are_no_states_are_refused() -> None:
             await put(town.desk, states(text, town, wire=77))
         with pytest.raises(FrameError, match="TOKENS is nothing that an edge says"):
             await put(town.desk, Frame(Kind.TOKENS, town.edge.fingerprint, 1, payload=pack_tokens([1])))
+        for wrong in (ask(town, 0, 0), replace(ask(town, 0), payload=Question([VOCABULARY], b"").pack())):
+            with pytest.raises(FrameError, match="at least one position, and holds tokens of the vocabulary"):
+                await put(town.desk, wrong)
         with pytest.raises(FrameError, match="take 40 bytes, not 3"):
             await put(town.desk, replace(opened(town), payload=b"123"))
 

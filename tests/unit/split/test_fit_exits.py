@@ -50,7 +50,7 @@ def task(name: str, out: Path, epochs: int = 4) -> Task:
 
 @pytest.mark.parametrize("name", sorted(CONFIGURATIONS))
 def test_the_loss_falls_and_the_engine_reads_the_file(name: str, tmp_path: Path) -> None:
-    watch, out = Watch(), tmp_path / "new" / "exits.safetensors"
+    watch, out = Watch(), tmp_path / "exits.safetensors"
     fitted = fit(task(name, out, epochs=20), watch)
     assert len(watch.losses) == 20 * -(-36 // BATCH)
     assert sum(watch.losses[-5:]) < 0.8 * sum(watch.losses[:5])
@@ -113,6 +113,8 @@ def test_from_the_command_line(tmp_path: Path) -> None:
 def test_what_cannot_be_fitted_is_one_sentence(tmp_path: Path) -> None:
     model, text = write_tiny_checkpoint(tmp_path / "model"), tmp_path / "text.txt"
     text.write_text("Hello.", encoding="utf-8")
+    long = tmp_path / "long.txt"
+    long.write_text("\n".join(TEXTS * 40), encoding="utf-8")
     (tmp_path / "latin.txt").write_bytes("Grüße".encode("latin-1"))
     bare = checkpoint("llama")
     for words, why in (
@@ -121,6 +123,7 @@ def test_what_cannot_be_fitted_is_one_sentence(tmp_path: Path) -> None:
         ((model, "--text", text), "has fewer than 512 tokens; part of a text is kept to measure on."),
         ((model, "--text", tmp_path / "none.txt"), "none.txt cannot be read as UTF-8 text"),
         ((model, "--text", tmp_path / "latin.txt"), "latin.txt cannot be read as UTF-8 text"),
+        ((model, "--text", long, "--out", text / "exits.safetensors"), "exits.safetensors cannot be written"),
         ((bare, "--text", text), "has no tokenizer that can be read"),
         ((tmp_path, "--text", text), "holds no checkpoint: config.json is missing."),
     ):

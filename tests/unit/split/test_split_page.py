@@ -15,6 +15,7 @@ from benchmarks.split_results import (
     LAYERS,
     NAIVE,
     STANDALONE,
+    LongRow,
     ModeRow,
     Results,
     Row,
@@ -47,8 +48,8 @@ def results() -> Results:
         for mbps in (10, 100)
     ]
     sessions = [SessionRow(EVERY_TOKEN, n, 100, 100, 100 // n, 100 // n, 1.0, 0) for n in (1, 4, 16)]
-    long_bytes = {NAIVE: 1000.0, EVERY_TOKEN: 10.0}
-    return Results(20, 100, 0.9, VERIFIED, 0.001, modes, rows, sessions, long_bytes)
+    long = [LongRow(NAIVE, 1000.0, None), LongRow(EVERY_TOKEN, 10.0, 0.03)]
+    return Results(20, 100, 0.9, VERIFIED, 0.001, modes, rows, sessions, long)
 
 
 def missed(found: Results) -> list[str]:
@@ -79,7 +80,7 @@ def slower(found: Results, name: str, hosts: str, rtt_ms: int, seconds: float) -
         (worse_mode(results(), OWN, work_saved=0.49), "work saved"),
         (worse_mode(results(), OWN, accuracy=0.88), "accuracy below"),
         (worse_mode(results(), EVERY_TOKEN, over=0.021), "bytes over"),
-        (replace(results(), long_bytes={NAIVE: 1000.0, EVERY_TOKEN: 11.0}), "bytes below the naive"),
+        (replace(results(), long=[LongRow(NAIVE, 1000.0, None), LongRow(EVERY_TOKEN, 11.0, 0.03)]), "bytes below the naive"),
         (slower(results(), OWN, EQUAL, 3, 1.1), "time saved of cloud-only's"),
         (slower(results(), OWN, LAYERS, 3, 0.87), "edge layer time = cloud layer time"),
         (slower(results(), VERIFIED, EQUAL, 50, 1.6), "times as fast as a question for every token"),
