@@ -108,13 +108,14 @@ def _late(ask: Ask, error: openai.APIStatusError, seconds: float) -> Answered:
 
 
 def _answered(client: openai.OpenAI, ask: Ask) -> Answered:
-    limits = {} if ask.slo.max_latency_s is None else {"slo": {"max_latency_s": ask.slo.max_latency_s}}
+    named = {"max_latency_s": ask.slo.max_latency_s, "max_cost_usd": ask.slo.max_cost_usd}
+    limits = {name: bound for name, bound in named.items() if bound is not None}
     began = time.perf_counter()
     try:
         reply = client.chat.completions.create(
             model=ask.model,
             messages=ask.question.dialogue,  # type: ignore[arg-type]
-            extra_body=limits,
+            extra_body={"slo": limits},
         )
     except openai.InternalServerError as error:
         if error.status_code != LATE or ask.slo.max_latency_s is None:

@@ -19,6 +19,9 @@ from policies.types import Path, Slo
 
 AUTO, FIXED, LIMITED = "auto", "auto, fixed paths", "auto, limited"
 """`auto` as it is, without adaptive paths, and with limits on latency."""
+QUICK, CHEAP = "auto, quick", "auto, cheap"
+"""`auto` with `SHARE` of the cloud-only path's mean latency, or of its mean cost, as a limit."""
+SHARE = 0.38
 CLOUD_ONLY, EDGE_ONLY, MODEL_ONLY, RANDOM = "cloud-only", "edge-only", "model-only", "random"
 LIMITS = (0.25, 0.5, 0.75, 1.0, 1.5)
 """Of the cloud-only path's mean latency in the profile: the limits of `auto, limited`, drawn for each question."""
@@ -53,7 +56,8 @@ def asks(
     """What all policies ask. `by_model_alone` has every learnt question on the paths among which model-only chooses; `learnt`
     and `vectors` are the unit vectors of the learnt and the held-out questions."""
     cloud, edge = best_path(profile, "cloud"), best_path(profile, "edge")
-    seconds = float(measured_means(profile.profile.latency_s)[profile.profile.paths.index(cloud)])
+    place = profile.profile.paths.index(cloud)
+    seconds, usd = (float(measured_means(each)[place]) for each in (profile.profile.latency_s, profile.profile.cost_usd))
     router = fit_snapshot(config, by_model_alone, learnt)
     random = Random(seed)
     found: list[Ask] = []
@@ -63,6 +67,8 @@ def asks(
         found += [
             Ask(AUTO, question, "auto", Slo()),
             Ask(FIXED, question, "auto", Slo()),
+            Ask(QUICK, question, "auto", Slo(max_latency_s=SHARE * seconds)),
+            Ask(CHEAP, question, "auto", Slo(max_cost_usd=SHARE * usd)),
             Ask(CLOUD_ONLY, question, cloud, Slo()),
             Ask(EDGE_ONLY, question, edge, Slo()),
             Ask(MODEL_ONLY, question, routed, Slo()),

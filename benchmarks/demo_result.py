@@ -110,7 +110,7 @@ def _row(answers: Sequence[Answered], tiers: dict[str, str]) -> Row:
         p95_s=float(np.quantile(seconds, 0.95)),
         cost_usd=float(np.mean([answer.cost_usd for answer in answers])),
         energy_j=float(np.mean([answer.energy_j for answer in answers])),
-        cloud=float(np.mean([tiers[answer.path.rpartition(GOES_ON)[2]] == "cloud" for answer in answers])),
+        cloud=float(np.mean([tiers.get(answer.path.rpartition(GOES_ON)[2]) == "cloud" for answer in answers])),
         path=path,
         of_all=times / len(answers),
         went_on=float(np.mean([GOES_ON in answer.path for answer in answers])),

@@ -1,7 +1,7 @@
 """Adaptive paths: a cheap path answers first, and what it showed decides whether a costlier one is asked as well.
 
-Learnt from a profile whose cells carry signals. A rule belongs to the retrievers and models of both parts, since the meaning of
-scores and probabilities is theirs; so it rests on all profiled paths through them.
+Learnt from a profile whose cells carry signals. A rule belongs to a retriever, the model that answers first and the one that
+may answer then, since the meaning of scores and probabilities is theirs; so it rests on all profiled paths through them.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ class Adaptive:
 
 
 class Kind(NamedTuple):
-    """What the meaning of signals depends on."""
+    """What the meaning of signals depends on: how the first part searches, its model, and the one that may be asked then."""
 
     retriever: str
     model: str
+    other: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +69,20 @@ class Shown:
 
 def fit_adaptive(shown: Shown, paths: Sequence[Path], preference: Preference) -> tuple[Adaptive, ...]:
     """The adaptive paths that take part, those first that add most to what the profiled queries are expected to get from all
-    before them and from the fixed paths. Both parts are among the fixed paths worth most of their model, the first costs less,
-    and the gate between them has proved itself."""
+    before them and from the fixed paths. The parts are among the fixed paths worth most of two models, the first costs less, and
+    the gate between them has proved itself."""
     worth = shown.expected - preference.price * shown.cost
     cost = shown.cost.mean(axis=0)
     likely = _likely(worth.mean(axis=0), [path.generate for path in paths])
-    kinds = [Kind(option(path.retrieve), path.generate) for path in paths]
-    gates: dict[tuple[Kind, Kind], Gate | None] = {}
+    gates: dict[Kind, Gate | None] = {}
     found: list[Adaptive] = []
     for first, then in permutations(likely, 2):
-        if cost[first] >= cost[then]:
+        kind = Kind(option(paths[first].retrieve), paths[first].generate, paths[then].generate)
+        if cost[first] >= cost[then] or kind.model == kind.other:
             continue
-        pair = kinds[first], kinds[then]
-        if pair not in gates:
-            gates[pair] = fit_gate(_trials(shown, kinds, *pair, preference))
-        gate = gates[pair]
+        if kind not in gates:
+            gates[kind] = fit_gate(_trials(shown, paths, kind, preference))
+        gate = gates[kind]
         if gate is not None:
             found.append(Adaptive(first, then, gate))
     return _chosen(found, worth.max(axis=1), [_worth(shown, each, preference) for each in found])
@@ -107,17 +107,16 @@ def _chosen(found: Sequence[Adaptive], best: FloatArray, worth: Sequence[FloatAr
     return tuple(chosen)
 
 
-def _trials(shown: Shown, kinds: Sequence[Kind], first: Kind, then: Kind, preference: Preference) -> Trials:
-    """Each measured cell of a first path against the mean of all other cells that its query has on paths of the second kind."""
+def _trials(shown: Shown, paths: Sequence[Path], kind: Kind, preference: Preference) -> Trials:
+    """Each measured cell of a first path against the mean of the cells of the other model that its query has."""
     measured = ~np.isnan(shown.accuracy)
-    against = measured & np.array([kind == then for kind in kinds])
-    own = first == then
-    counts = against.sum(axis=1) - own
-    rows, places = np.nonzero(measured & np.array([kind == first for kind in kinds]) & (counts > 0)[:, None])
+    first = np.array([(option(path.retrieve), path.generate) == (kind.retriever, kind.model) for path in paths])
+    against = measured & np.array([path.generate == kind.other for path in paths])
+    counts = against.sum(axis=1)
+    rows, places = np.nonzero(measured & first & (counts > 0)[:, None])
 
     def mean(values: FloatArray) -> FloatArray:
-        sums = np.where(against, values, 0.0).sum(axis=1)[rows] - own * values[rows, places]
-        means: FloatArray = sums / counts[rows]
+        means: FloatArray = np.where(against, values, 0.0).sum(axis=1)[rows] / counts[rows]
         return means
 
     return Trials(

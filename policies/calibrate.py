@@ -1,4 +1,4 @@
-"""How far predictions go: views that are averaged, each careful by itself, are too careful together."""
+"""How far predictions go: views that are averaged, each careful by itself, may be too careful together."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ _MOST = 4.0  # where hardly anything is predicted, a slope is mostly chance
 def calibrated(fit: Fit, measured: Completed, weights: FloatArray) -> Fit:
     """`fit` with its residuals times the slope of measured on left-out residuals, over all measured cells.
 
-    `weights` of shape (queries,) are how often each query was measured. A slope below 1, by which predictions would be
-    drawn further toward the paths' means, is taken as well; one below 0 would be none at all.
+    `weights` of shape (queries,) are how often each query was measured. The slope is drawn toward 1 by its standard error, with
+    the cells of a query as one observation (positive-part James and Stein, 1961): where there is no telling, it stays 1.
     """
-    said = np.where(measured.observed, fit.left_out, 0.0) * np.sqrt(weights)[:, None]
-    found = np.where(measured.observed, measured.residuals, 0.0) * np.sqrt(weights)[:, None]
+    often = np.sqrt(weights)[:, None]
+    said = np.where(measured.observed, fit.left_out, 0.0) * often
+    found = np.where(measured.observed, measured.residuals, 0.0) * often
     size = float((said**2).sum())
-    slope = 1.0 if size == 0 else min(max(float((said * found).sum()) / size, 0.0), _MOST)
-    return Fit(replace(fit.surface, basis=slope * fit.surface.basis), slope * fit.left_out)
+    if size == 0:
+        return fit
+    slope = float((said * found).sum()) / size
+    doubt = float(((said * (found - slope * said)).sum(axis=1) ** 2).sum()) / size**2
+    apart = slope - 1.0
+    trusted = 1.0 + apart * max(0.0, 1.0 - doubt / apart**2) if apart else 1.0
+    factor = min(max(trusted, 0.0), _MOST)
+    return Fit(replace(fit.surface, basis=factor * fit.surface.basis), factor * fit.left_out)

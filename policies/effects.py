@@ -29,13 +29,14 @@ def with_effects(completed: Completed, options: Sequence[Sequence[str]]) -> Comp
     """`completed` with its residuals drawn toward a sum of the query's effects, one for all paths and one for each option.
 
     residual = Σ effects of the path's options + noise, with one variance for the effects of each stage, by expectation
-    maximisation (random effects: Laird and Ware, 1982). Where all cells were measured nothing changes.
+    maximisation (random effects: Laird and Ware, 1982). Nothing changes where all cells were measured, or where paths have no
+    options in common.
     """
-    if completed.observed.all() or np.abs(completed.residuals).max() < _NOTHING:
+    design = _Design.of(options)
+    if completed.observed.all() or np.abs(completed.residuals).max() < _NOTHING or design.has.shape[1] == 1:
         return completed
     observed = completed.observed.astype(np.float64)
     measured = np.where(completed.observed, completed.residuals, 0.0)
-    design = _Design.of(options)
     effects = _effects(measured, observed, design) @ design.has.T
     trust = observed.mean(axis=1, keepdims=True) ** _TRUST
     return replace(completed, residuals=effects + trust * observed * (measured - effects))

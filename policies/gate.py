@@ -90,14 +90,13 @@ def fit_gate(trials: Trials) -> Gate | None:
     standard errors: never to go on, always, and as expected beforehand."""
     if len(np.unique(trials.query)) < 2 * _FOLDS:
         return None
-    tried = np.empty((len(_STRENGTHS), len(trials.query)))
+    tried = np.empty((len(trials.query), len(_STRENGTHS)))
     for fold in range(_FOLDS):
         out = trials.query % _FOLDS == fold
-        for place, strength in enumerate(_STRENGTHS):
-            gate = _fit(trials.rows(~out), strength)
-            tried[place, out] = gate.gain(trials.shown[out], trials.first[out], trials.ahead[out])
-    best = int(((tried - trials.gained) ** 2).mean(axis=1).argmin())
-    return _fit(trials, float(_STRENGTHS[best])) if _lead(trials, tried[best]) > PROOF else None
+        seen, left = _Fitting.of(trials.rows(~out)), trials.rows(out)
+        tried[out] = left.ahead[:, None] + seen.told(left) @ np.stack([seen.slopes(each) for each in _STRENGTHS], axis=1)
+    best = int(((tried - trials.gained[:, None]) ** 2).mean(axis=0).argmin())
+    return _Fitting.of(trials).gate(float(_STRENGTHS[best])) if _lead(trials, tried[:, best]) > PROOF else None
 
 
 def _lead(trials: Trials, gains: FloatArray) -> float:
@@ -114,14 +113,39 @@ def _in_errors(more: FloatArray, query: IntArray) -> float:
     return float(of_query.sum()) / error if error > 0 else 0.0
 
 
-def _fit(trials: Trials, strength: float) -> Gate:
-    trend, scale = _expectation(_bounded(trials.shown), _known(trials.first, trials.ahead))
-    apart = _apart(trials.shown, trials.first, trials.ahead, trend, scale)
-    told = _openness(trials.first)[:, None] * apart
-    ridge = strength * len(told) * np.eye(told.shape[1])
-    slopes = np.asarray(np.linalg.solve(told.T @ told + ridge, told.T @ (trials.gained - trials.ahead)), dtype=np.float64)
-    surprises = np.sort(apart @ slopes)[np.linspace(0, len(apart) - 1, _SURPRISES).astype(np.intp)]
-    return Gate(trend, scale, slopes, surprises)
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """Gates of all strengths from the same trials: `apart` of shape (n, signals) is how far the signals were from what was
+    expected, `of_gain` what products of them and the gain sum to."""
+
+    trend: FloatArray
+    scale: FloatArray
+    apart: FloatArray
+    products: FloatArray
+    of_gain: FloatArray
+
+    @classmethod
+    def of(cls, trials: Trials) -> _Fitting:
+        trend, scale = _expectation(_bounded(trials.shown), _known(trials.first, trials.ahead))
+        apart = _apart(trials.shown, trials.first, trials.ahead, trend, scale)
+        told = _openness(trials.first)[:, None] * apart
+        return cls(trend, scale, apart, told.T @ told, told.T @ (trials.gained - trials.ahead))
+
+    def told(self, trials: Trials) -> FloatArray:
+        """What slopes are multiplied with, shape (n, signals)."""
+        apart = _apart(trials.shown, trials.first, trials.ahead, self.trend, self.scale)
+        return np.asarray(_openness(trials.first)[:, None] * apart, dtype=np.float64)
+
+    def slopes(self, strength: float) -> FloatArray:
+        """By ridge regression."""
+        ridge = strength * len(self.apart) * np.eye(len(self.of_gain))
+        return np.asarray(np.linalg.solve(self.products + ridge, self.of_gain), dtype=np.float64)
+
+    def gate(self, strength: float) -> Gate:
+        """The gate of one strength."""
+        slopes = self.slopes(strength)
+        surprises = np.sort(self.apart @ slopes)[np.linspace(0, len(self.apart) - 1, _SURPRISES).astype(np.intp)]
+        return Gate(self.trend, self.scale, slopes, surprises)
 
 
 def _expectation(shown: FloatArray, known: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -131,9 +155,10 @@ def _expectation(shown: FloatArray, known: FloatArray) -> tuple[FloatArray, Floa
     for column, values in enumerate(shown.T):
         seen = ~np.isnan(values)
         if seen.sum() > known.shape[1]:
-            trend[:, column] = np.linalg.lstsq(known[seen], values[seen], rcond=None)[0]
-            spread = float((values[seen] - known[seen] @ trend[:, column]).std())
-            scale[column] = spread if spread > _ROUNDING * max(1.0, float(np.abs(values[seen]).max())) else np.inf
+            there, given = values[seen], known[seen]
+            trend[:, column] = np.linalg.pinv(given.T @ given) @ (given.T @ there)
+            spread = float((there - given @ trend[:, column]).std())
+            scale[column] = spread if spread > _ROUNDING * max(1.0, float(np.abs(there).max())) else np.inf
     return trend, scale
 
 

@@ -8,9 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -154,12 +152,14 @@ class Api:
                 answer = await self._stepwise.complete(job)
                 record = self._settle(visit, job, answer)
                 shape.model = answer.path.name
-                return replies.Json(shape.whole(answer, record), headers=_headers(job, answer.path, answer.site))
+                return replies.Json(
+                    shape.whole(answer, record), headers=replies.headers(job.decision_id, answer.path, answer.site)
+                )
             opened = await self._stepwise.open(job)
         except ServiceError as error:
             self._note_failure(job, error)
             raise
-        visit.site, headers = opened.site, _headers(job, opened.path, opened.site)
+        visit.site, headers = opened.site, replies.headers(job.decision_id, opened.path, opened.site)
         shape.model = visit.path = opened.path.name
         shape.usage_at_end = body.stream_options is not None and body.stream_options.include_usage
         if isinstance(opened, Answer):
@@ -242,13 +242,3 @@ def _without_stages(decision: Decision, *, pinned: bool) -> Decision:
     models = dict.fromkeys(p.generate for p in (path, *decision.fallbacks))
     first, *others = (Path(NONE, NONE, NONE, name) for name in models)
     return Decision(first, decision.reason, tuple(others))
-
-
-def _headers(job: Job, path: Path, site: str) -> dict[str, str]:
-    return {"x-isthmus-decision-id": job.decision_id, "x-isthmus-path": _ascii(path.name), "x-isthmus-site": site}
-
-
-@lru_cache(maxsize=1024)
-def _ascii(name: str) -> str:
-    """Headers hold ASCII only; a model's name may not."""
-    return quote(name, safe="/@:+,;=()[]> ")

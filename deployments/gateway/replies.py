@@ -6,13 +6,16 @@ import json
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import TypeIs
 
 from policies.errors import IsthmusError, MethodNotAllowed, Overloaded, RequestError, ServiceError, Unauthorized
+from policies.types import Path
 
 
 def dump(value: object) -> bytes:
@@ -47,6 +50,17 @@ class Events(Response):
             async for chunk in chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def headers(decision_id: str, path: Path, site: str) -> dict[str, str]:
+    """What the headers of an answer say of it."""
+    return {"x-isthmus-decision-id": decision_id, "x-isthmus-path": _ascii(path.name), "x-isthmus-site": site}
+
+
+@lru_cache(maxsize=1024)
+def _ascii(name: str) -> str:
+    """Headers hold ASCII only; a model's name may not."""
+    return quote(name, safe="/@:+,;=()[]> ")
 
 
 def event(value: object) -> bytes:

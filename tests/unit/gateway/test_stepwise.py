@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from cluster.snapshot import Snapshot
+from cluster.snapshot import PREFERENCE, Snapshot
 from deployments.gateway.chooser import Choice
 from deployments.gateway.job import Answer, Job
 from deployments.gateway.runner import Runner
@@ -129,9 +129,7 @@ def learnt(slope: float) -> Snapshot:
     """The town's snapshot with an adaptive path, whose gate expects that much less of going on the surer the first part is."""
     slopes = np.zeros(len(SIGNALS))
     slopes[SIGNALS.index("least_logprob")] = -slope
-    steps = Steps(
-        [Adaptive(0, 1, Gate(np.zeros((3, len(SIGNALS))), NONE + 1, slopes, np.linspace(-0.4, 0.4, 9)))], SNAPSHOT.preference
-    )
+    steps = Steps([Adaptive(0, 1, Gate(np.zeros((3, len(SIGNALS))), NONE + 1, slopes, np.linspace(-0.4, 0.4, 9)))], PREFERENCE)
     paths, on_edge = (*SNAPSHOT.paths, BOTH), np.append(SNAPSHOT.on_edge, False)
     calls = np.hstack([SNAPSHOT.calls, (SNAPSHOT.calls[:, 0] + SNAPSHOT.calls[:, 1])[:, None]])
     places = {path: place for place, path in enumerate(paths)}

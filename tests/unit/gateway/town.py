@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,6 @@ from deployments.gateway.chooser import Chooser
 from deployments.gateway.client import ModelClient
 from deployments.gateway.deadline import Deadline
 from deployments.prompts import Message
-from policies.select import Preference
 from policies.types import Path, Profile, Slo
 from tests.unit.gateway.fakes import FakeReplica, client_of
 
@@ -82,10 +80,8 @@ def table(paths: Sequence[Path] = PATHS) -> Table:
 
 
 def snapshot(paths: Sequence[Path] = PATHS) -> Snapshot:
-    """It wants accuracy before time: at the price that the profile makes fair, a moment's wait tips the balance."""
     known = table(paths)
-    fitted = fit_snapshot(CONFIG, known, FakePipeline().encode(known.profile.queries))
-    return replace(fitted, preference=Preference("latency_s", band=0.01))
+    return fit_snapshot(CONFIG, known, FakePipeline().encode(known.profile.queries))
 
 
 SNAPSHOT = snapshot()
