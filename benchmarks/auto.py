@@ -1,8 +1,8 @@
 """What deciding adds to an `auto` request on the gateway's event loop, apart from the embedding.
 
-`python -m benchmarks.auto [--json]`: a gateway's own chooser with a made-up profile of 512 queries, limits on latency and cost, a
-dialogue to recognise, the answer noted and its entry put into the log's queue. CPU time of the thread, without that of the same
-requests for a pinned path.
+`python -m benchmarks.auto [--json]`: a gateway's own chooser with a made-up profile of 512 queries, what was learnt about every
+path since, limits on latency and cost, a dialogue to recognise, the answer noted, and its entries put into the queues of the log
+and of the orchestrator. CPU time of the thread, without that of the same requests for a pinned path.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import json
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,10 +25,14 @@ from cluster.snapshot import fit_snapshot
 from deployments.gateway.catalogue import Catalogue
 from deployments.gateway.chooser import Chooser
 from deployments.gateway.deadline import Deadline
+from deployments.gateway.experiences import Experiences
 from deployments.gateway.job import Answer, Job
+from deployments.gateway.keys import Keys
 from deployments.gateway.logged import entry
 from deployments.messages import Sampling, StageReport
 from deployments.prompts import Message
+from policies.experience import Experience
+from policies.posterior import Correction
 from policies.types import Profile, Slo
 
 QUERIES, WIDTH, ROUNDS = 512, 384, 3000
@@ -69,7 +74,8 @@ def measure(rounds: int = ROUNDS) -> dict[str, float]:
     table = Table(Profile(queries, queries, names, accuracy, *costs), rows, ("",) * QUERIES, ("",) * QUERIES)
     unseen = _unit(vectors[rng.integers(QUERIES, size=rounds)] + rng.normal(0, 0.02, (rounds, WIDTH))).astype(np.float32)
     chooser = Chooser(CONFIG, Catalogue(CONFIG), Embedded(unseen), {})  # type: ignore[arg-type]
-    chooser.snapshot = fit_snapshot(CONFIG, table, vectors)
+    chooser.snapshot = snapshot = fit_snapshot(CONFIG, table, vectors)
+    chooser.learnt({snapshot.fingerprint: dict.fromkeys(names, Correction(0.01, 1.1, 1.0, 0.9))})
     with tempfile.TemporaryDirectory() as folder:
         log = DecisionLog(f"sqlite:///{folder}/log.db")  # its thread is not started: it is not on the request's way
         auto = asyncio.run(_run(chooser, log, "auto", rounds))
@@ -79,6 +85,8 @@ def measure(rounds: int = ROUNDS) -> dict[str, float]:
 
 async def _run(chooser: Chooser, log: DecisionLog | None, model: str, rounds: int) -> float:
     taken = []
+    noted: deque[Experience] = deque(maxlen=1000)
+    experiences = Experiences(chooser, Keys(()), noted.append)
     for number in range(rounds):
         dialogue = _dialogue(number)
         began = time.thread_time_ns()
@@ -90,6 +98,7 @@ async def _run(chooser: Chooser, log: DecisionLog | None, model: str, rounds: in
             answer = Answer("fine", "stop", choice.decision.path, "home", choice.decision.reason, (report,), (), None, 0.1, None)
             chooser.answered(choice, answer.text, answer.path)
             log.put(entry("bench", job, answer, 0.0))
+            experiences.answered(job, answer)
         taken.append(time.thread_time_ns() - began)
     return float(np.median(taken)) / 1000
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -28,6 +29,7 @@ from benchmarks.demo_asking import Asker
 from benchmarks.demo_home import Split, configure, isthmus, running, split, write_questions
 from benchmarks.demo_page import drawing, section
 from benchmarks.demo_result import Result, compare
+from benchmarks.demo_served import Served
 from benchmarks.page import write_section
 from cluster.cli.exploring import Display
 from cluster.config import Config, load
@@ -45,6 +47,7 @@ METRIC = "exact"
 SHORTLIST = 8
 """Paths of each tier that are measured on every held-out question."""
 PICTURE = "demo.svg"
+PROFILE, BY_MODEL, HELD_OUT, SERVED, ANSWERS, RESULT = "profile", "by-model", "held-out", "served", "answers.jsonl", "result.json"
 ERRORS = Console(stderr=True, highlight=False)
 
 
@@ -52,7 +55,7 @@ def main(
     work: Annotated[Path, typer.Option(help="Keeps the profile and the answers.")] = Path(".isthmus/bench-demo"),
     budget: Annotated[float, typer.Option(min=0.01, max=1, help="Share of all cells to explore.")] = 0.1,
     minutes: Annotated[float, typer.Option(min=1, help="Longest time to explore.")] = 15.0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what DIR holds.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what an unfinished run left in DIR.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the section of this page and draw its picture.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -73,31 +76,46 @@ def main(
 
 
 def bench(work: Path, budget: float, seconds: float, *, resume: bool) -> Result:
-    """All steps. Raises IsthmusError if `work` holds something and not `resume`, and for what the cluster cannot do."""
-    if (work / "profile" / NAME).exists() and not resume:
-        raise IsthmusError(f"{work} holds measurements already; go on with --resume, or choose another --work.")
+    """All steps. What a finished run left in `work` is replaced. Raises IsthmusError if an unfinished one left something and not
+    `resume`, and for what the cluster cannot do."""
+    if (work / RESULT).exists():
+        _clear(work)
+    if (work / PROFILE / NAME).exists() and not resume:
+        raise IsthmusError(f"{work} holds an unfinished run; go on with --resume, or choose another --work.")
     work.mkdir(parents=True, exist_ok=True)
     questions = split(SEED)
     write_questions(questions.learnt, work / "learnt.jsonl")
     file = configure(work, None)
     with running(file) as url:
         explore(work, file, budget, seconds)
-        config, profile = load(file), read_table(work / "profile")
+        config, profile = load(file), read_table(work / PROFILE)
         alone = policies.by_model(policies.best_path(profile, "cloud"), config.generators)
-        by_model = measure(config, url, questions.learnt, alone, work / "by-model")
+        by_model = measure(config, url, questions.learnt, alone, work / BY_MODEL)
         shortlist = [*policies.best_paths(profile, "edge", SHORTLIST), *policies.best_paths(profile, "cloud", SHORTLIST)]
-        measured = measure(config, url, questions.held_out, shortlist, work / "held-out")
-    asker = Asker(work / "answers.jsonl")
-    file = configure(work, work / "profile")
+        measured = measure(config, url, questions.held_out, shortlist, work / HELD_OUT)
+    asker = Asker(work / ANSWERS)
+    served = Served(work / SERVED, work / PROFILE)
+    file = configure(work, served.folder)
     with running(file) as url:
-        ask(url, asker, load(file), profile, by_model, questions)
-    spent = cost(read_records(work / "profile"), len(questions.learnt) * len(config.paths))
-    return compare(config, measured, asker.answers, spent, len(questions.learnt))
+        served.url = url
+        ask(served, asker, load(file), profile, by_model, questions)
+    spent = cost(read_records(work / PROFILE), len(questions.learnt) * len(config.paths))
+    result = compare(config, measured, asker.answers, spent, len(questions.learnt))
+    (work / RESULT).write_text(json.dumps(asdict(result), indent=2), encoding="utf-8")
+    return result
+
+
+def _clear(work: Path) -> None:
+    """Remove what a finished run left, and nothing else."""
+    for folder in (PROFILE, BY_MODEL, HELD_OUT, SERVED):
+        shutil.rmtree(work / folder, ignore_errors=True)
+    for file in (ANSWERS, RESULT):
+        (work / file).unlink(missing_ok=True)
 
 
 def explore(work: Path, file: Path, budget: float, seconds: float) -> None:
     """`isthmus profile`, for as long as earlier runs have left of `seconds`."""
-    profile = work / "profile"
+    profile = work / PROFILE
     before_s = max((record.elapsed_s for record in read_records(profile)), default=0.0)
     if before_s >= seconds and (profile / QUERIES).exists():
         return
@@ -117,13 +135,13 @@ def measure(config: Config, url: str, questions: Sequence[Question], paths: Sequ
                 await emulator.run(len(questions) * len(paths), None, display.update)
         finally:
             await system.close()
-        return table(config, questions, [PathOf.parse(name) for name in paths], emulator.cells)
+        return table(config, questions, [PathOf.parse(name) for name in paths], emulator.cells, emulator.signals)
 
     with Journal(folder, {"paths": list(paths), "questions": len(questions)}, resume=True) as journal:
         return asyncio.run(run(journal))
 
 
-def ask(url: str, asker: Asker, config: Config, profile: Table, by_model: Table, questions: Split) -> None:
+def ask(served: Served, asker: Asker, config: Config, profile: Table, by_model: Table, questions: Split) -> None:
     """Every policy asks every held-out question."""
     encoder = open_encoder(config.stages.encoder)
     learnt = encoder.encode([question.query for question in questions.learnt])
@@ -132,7 +150,12 @@ def ask(url: str, asker: Asker, config: Config, profile: Table, by_model: Table,
     columns = (TextColumn("{task.description:>16}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=ERRORS) as progress:
         task = progress.add_task("asking", total=len(asks))
-        asker.ask_all(url, asks, lambda name, done, of: progress.update(task, description=name, completed=done, total=of))
+        asker.ask_all(
+            served.url,
+            asks,
+            lambda name: served.serve(adaptive=name != policies.FIXED),
+            lambda name, done, of: progress.update(task, description=name, completed=done, total=of),
+        )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from cluster.snapshot import fit_snapshot
 from policies.complete import complete, measured_means
 from policies.types import Path, Slo
 
-AUTO, LIMITED = "auto", "auto, limited"
+AUTO, FIXED, LIMITED = "auto", "auto, fixed paths", "auto, limited"
+"""`auto` as it is, without adaptive paths, and with limits on latency."""
 CLOUD_ONLY, EDGE_ONLY, MODEL_ONLY, RANDOM = "cloud-only", "edge-only", "model-only", "random"
 LIMITS = (0.25, 0.5, 0.75, 1.0, 1.5)
 """Of the cloud-only path's mean latency in the profile: the limits of `auto, limited`, drawn for each question."""
@@ -61,6 +62,7 @@ def asks(
         limit = Slo(max_latency_s=seconds * random.choice(LIMITS))
         found += [
             Ask(AUTO, question, "auto", Slo()),
+            Ask(FIXED, question, "auto", Slo()),
             Ask(CLOUD_ONLY, question, cloud, Slo()),
             Ask(EDGE_ONLY, question, edge, Slo()),
             Ask(MODEL_ONLY, question, routed, Slo()),

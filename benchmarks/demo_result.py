@@ -13,6 +13,7 @@ from benchmarks.demo_policies import LIMITED
 from cluster.config import Config
 from cluster.emulator.result import Cost
 from cluster.profile import Table
+from policies.types import GOES_ON
 
 ORACLE = "oracle"
 
@@ -95,7 +96,7 @@ def _row(answers: Sequence[Answered], tiers: dict[str, str]) -> Row:
         p95_s=float(np.quantile(seconds, 0.95)),
         cost_usd=float(np.mean([answer.cost_usd for answer in answers])),
         energy_j=float(np.mean([answer.energy_j for answer in answers])),
-        cloud=float(np.mean([tiers.get(answer.path) == "cloud" for answer in answers])),
+        cloud=float(np.mean([tiers[answer.path.rpartition(GOES_ON)[2]] == "cloud" for answer in answers])),
         path=path,
         of_all=times / len(answers),
     )

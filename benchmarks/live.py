@@ -98,7 +98,7 @@ def main(
     """Replay. Exit code 1 when a target was missed."""
     console = Console(stderr=True)
     asked = requests_of(read_requests(data / "traces/azure_conv_2023.csv"), seconds, rate, np.random.default_rng(seed))
-    words = float(np.mean([request.words for request in asked]))
+    words = [request.words for request in asked]
     with TemporaryDirectory() as folder, Progress(console=console) as progress, cluster(Path(folder), words, console) as system:
         found = asyncio.run(replay(*system, asked, seconds, progress))
     if out is not None:

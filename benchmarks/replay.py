@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 from rich.progress import Progress
 
-from benchmarks.three_sites import FILLER, KINDS, LONGEST, SMALL_TOKENS_PER_S
+from benchmarks.three_sites import LONGEST, SMALL_TOKENS_PER_S, question
 from cluster.nodes.inventory import inventory
 from cluster.nodes.learned import LearnedStatus, learned_status
 from cluster.simulation.workload import RequestTrace
@@ -151,10 +151,9 @@ async def _way(client: httpx.AsyncClient) -> float:
 
 
 def _body(request: Asked) -> dict[str, Any]:
-    words = (KINDS[request.kind].split() + [FILLER[i % len(FILLER)] for i in range(request.words)])[: request.words]
     messages = [
         {"role": "system", "content": " ".join(["context"] * request.prompt_words)},
-        {"role": "user", "content": " ".join(words)},
+        {"role": "user", "content": question(request.kind, request.words)},
     ]
     return {"model": "auto", "messages": messages, "max_tokens": request.words, "slo": {"max_latency_s": request.limit_s}}
 

@@ -64,20 +64,25 @@ def settings(ports: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def write_profile(folder: Path, words: float) -> None:
-    """Measurements as the Emulator would make them, for a usual answer of `words`."""
-    rng = np.random.default_rng(0)
-    queries = tuple(f"{KINDS[i % 2]} {' '.join(rng.choice(FILLER, 8))}" for i in range(60))
+def question(kind: int, words: int) -> str:
+    """So many words; an echo's answer has as many."""
+    return " ".join((KINDS[kind].split() + [FILLER[i % len(FILLER)] for i in range(words)])[:words])
+
+
+def write_profile(folder: Path, words: Sequence[int]) -> None:
+    """Measurements as the Emulator would make them, for answers of so many `words`."""
+    lengths = np.random.default_rng(0).choice(np.asarray(words), 60)
+    queries = tuple(question(i % 2, int(length)) for i, length in enumerate(lengths))
     paths = ("none/none/none/small", "none/none/none/large")
     accuracy = np.array([[1.0, 1.0] if i % 2 == 0 else [0.1, 1.0] for i in range(len(queries))])
-    seconds = np.tile([words / SMALL_TOKENS_PER_S + 0.05, words / LARGE_TOKENS_PER_S + 0.1], (len(queries), 1))
+    seconds = np.stack((lengths / SMALL_TOKENS_PER_S + 0.05, lengths / LARGE_TOKENS_PER_S + 0.1), axis=1)
     profile = Profile(queries, queries, paths, accuracy, seconds, seconds * 1e-4, seconds * np.array([25.0, 300.0]))
     rows = (PathRow(paths[0], "edge", generate="small"), PathRow(paths[1], "cloud", generate="large"))
     write_table(Table(profile, rows, ("live",) * len(queries), ("",) * len(queries)), folder)
 
 
 @contextmanager
-def cluster(folder: Path, words: float, console: Console) -> Iterator[tuple[str, str, Path]]:
+def cluster(folder: Path, words: Sequence[int], console: Console) -> Iterator[tuple[str, str, Path]]:
     """The running system: its URL, that of its dashboard, and the token for it."""
     file = folder / "isthmus.yaml"
     file.write_text(yaml.safe_dump(settings(free_ports(3))), encoding="utf-8")

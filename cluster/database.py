@@ -20,7 +20,7 @@ def open_engine(url: str, key: str) -> Engine:
         engine = create_engine(make_url(url), pool_pre_ping=True)
     except ArgumentError:
         raise ConfigurationError(
-            f"{key} is not a database URL; write it like sqlite:///file.db or postgresql+psycopg://user@host/database."
+            f"{key} is not a database URL; write it like sqlite:///file.db or postgresql+pg8000://user@host/database."
         ) from None
     except ImportError as error:
         raise ConfigurationError(f"{key} needs the driver {error.name}, which is not installed; install it with pip.") from None

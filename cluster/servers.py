@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster.config import Config
+from cluster.config import Config, SplitModel
 from cluster.config.sites import Site
 from policies.types import Tier
 
@@ -35,11 +35,23 @@ class Server:
 def servers(config: Config) -> list[Server]:
     """Every server of the cluster: models in the order of the configuration, each at its sites in their order.
 
-    A model without `sites` runs at all sites of its tier, and a remote one, which is only a client, at the head.
+    A model without `sites` runs at all sites of its tier, and a remote one, which is only a client, at the head. One that cannot
+    be asked here has no server: of it only the cloud's part runs.
     """
     return [
-        Server(name, site.name, model.tier, site.tier) for name, model in config.models.items() for site in _sites(config, name)
+        Server(name, site.name, model.tier, site.tier)
+        for name, model in config.models.items()
+        if model.options(name)
+        for site in _sites(config, name)
     ]
+
+
+def cloud_site(config: Config, model: SplitModel) -> Site | None:
+    """Where the cloud's part of a split model runs; None if that is not in this cluster."""
+    if model.cloud.url is not None:
+        return None
+    clouds = [site for site in config.cluster.sites if site.tier == "cloud"]
+    return next((site for site in clouds if site.name == model.cloud.site), clouds[0])
 
 
 def _sites(config: Config, name: str) -> list[Site]:

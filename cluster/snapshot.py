@@ -12,23 +12,31 @@ import numpy.typing as npt
 
 from cluster.config import Config
 from cluster.profile import Table, read_table
+from policies.adaptive import Adaptive, Shown, fit_adaptive
+from policies.corrections import Corrections
 from policies.errors import ConfigurationError
-from policies.forecast import Forecast
-from policies.predict import fit_predictor
+from policies.forecast import Axis, Forecast
+from policies.measured import Measured
+from policies.operate import Replay, fair_price
+from policies.predict import Predictor, fit_predictor
 from policies.runtime import Forecaster
 from policies.select import Preference, Selector
+from policies.signals import Signals
+from policies.steps import Spent, Step, Steps
 from policies.types import Decision, Path, Profile, Slo
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-PREFERENCE = Preference("latency_s", band=0.01)
+AXIS: Axis = "latency_s"
+BAND = 0.01
 """One hundredth of accuracy is within the noise of a profile of hundreds of queries; the quicker path wins there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """Immutable, so that a new one takes its place at any moment. Arrays are in the order of `paths`, `places` its inverse.
+    """Immutable, so that a new one takes its place at any moment. Arrays are in the order of `paths`, `places` its inverse;
+    the adaptive paths are the last.
 
     `calls` of shape (models, paths) counts how often a path asks each of `models`.
     """
@@ -36,7 +44,8 @@ class Snapshot:
     fingerprint: str
     """Of the profile: what is learnt about its paths says nothing about those of another."""
     paths: tuple[Path, ...]
-    names: tuple[str, ...]
+    fixed: tuple[str, ...]
+    """Names of the paths that are not adaptive."""
     places: Mapping[Path, int]
     on_edge: BoolArray
     models: tuple[str, ...]
@@ -44,19 +53,27 @@ class Snapshot:
     queries: int
     forecaster: Forecaster
     selector: Selector
+    steps: Steps
+    preference: Preference
 
-    def forecast(self, question: str, vector: npt.NDArray[np.float32]) -> Forecast:
-        """What to expect of every path for `question`, whose unit vector is `vector`, on an idle system."""
-        return self.forecaster.forecast(vector, question)
+    def forecast(self, question: str, vector: npt.NDArray[np.float32], corrections: Corrections | None = None) -> Forecast:
+        """What to expect of every path for `question`, whose unit vector is `vector`, on an idle system. `corrections` are of the
+        fixed paths, from which the adaptive ones follow."""
+        forecast = self.forecaster.forecast(vector, question)
+        return self.steps.extend(corrections.apply(forecast) if corrections else forecast)
 
     def select(self, forecast: Forecast, slo: Slo) -> Decision:
         """The best path within `slo`, else what it wants then. Raises InfeasibleSlo and InvalidRequest."""
-        return self.selector.select(forecast, slo, PREFERENCE)
+        return self.selector.select(forecast, slo, self.preference)
 
     def select_among(self, places: npt.NDArray[np.intp], forecast: Forecast, slo: Slo) -> Decision:
         """The same, of the paths at `places` only."""
         columns = {field.name: getattr(forecast, field.name)[places] for field in fields(forecast) if field.name != "familiar"}
-        return _narrowed(self, tuple(places.tolist())).select(replace(forecast, **columns), slo, PREFERENCE)
+        return _narrowed(self, tuple(places.tolist())).select(replace(forecast, **columns), slo, self.preference)
+
+    def step(self, path: Path, forecast: Forecast, shown: Signals, slo: Slo, spent: Spent) -> Step:
+        """Whether the adaptive `path` goes on after its first part; `forecast` is of what is still to come."""
+        return self.steps.step(self.places[path] - len(self.fixed), forecast, shown, slo, spent)
 
 
 def read_profile(config: Config) -> Table:
@@ -69,24 +86,44 @@ def read_profile(config: Config) -> Table:
 def fit_snapshot(config: Config, table: Table, vectors: npt.ArrayLike) -> Snapshot:
     """Learn from `table`, whose queries have the unit `vectors`, shape (queries, width). Takes seconds."""
     exact = np.asarray(vectors, dtype=np.float64)
-    forecaster = Forecaster(fit_predictor(table.profile, exact, [row.options for row in table.paths]))
-    paths = tuple(Path.parse(row.name) for row in table.paths)
+    predictor = fit_predictor(table.profile, exact, [row.options for row in table.paths])
+    preference = _preference(predictor)
+    fixed = tuple(Path.parse(row.name) for row in table.paths)
+    adaptive: tuple[Adaptive, ...] = ()
+    if table.signals is not None and AXIS in predictor.costs:
+        shown = Shown.of(table.profile, table.signals, predictor, AXIS)
+        adaptive = fit_adaptive(shown, fixed, preference)
+    paths = (*fixed, *(replace(fixed[each.first], then=fixed[each.then]) for each in adaptive))
     on_edge = np.array([config.stays_on_edge(path) for path in paths])
-    models = tuple(config.models)
+    models = config.options
     calls = _calls(models, [config.models_of(path) for path in paths])
     places = {path: place for place, path in enumerate(paths)}
     return Snapshot(
         fingerprint=_fingerprint(table.profile),
         paths=paths,
-        names=tuple(path.name for path in paths),
+        fixed=tuple(path.name for path in fixed),
         places=places,
         on_edge=on_edge,
         models=models,
         calls=calls,
         queries=len(table.profile.queries),
-        forecaster=forecaster,
+        forecaster=Forecaster(predictor),
         selector=Selector(paths, on_edge),
+        steps=Steps(adaptive, preference),
+        preference=preference,
     )
+
+
+def _preference(predictor: Predictor) -> Preference:
+    """Of a caller who wants nothing but limits: as quick as it can be without being less accurate than the best single path on
+    the profiled queries, each routed without its own measurements. Where nothing can be saved so, `BAND` counts instead."""
+    accuracy, cost = predictor.accuracy, predictor.costs.get(AXIS)
+    if cost is None:
+        return Preference(AXIS, band=BAND)
+    profiled, left_out = Measured(accuracy.measured, cost.measured), Measured(accuracy.left_out, cost.left_out)
+    replay = Replay.of(profiled, left_out, predictor.weights)
+    price = fair_price(replay, accuracy.means, cost.means)
+    return Preference(AXIS, price) if price else Preference(AXIS, band=BAND)
 
 
 @lru_cache(maxsize=8)

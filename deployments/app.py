@@ -5,14 +5,12 @@ from __future__ import annotations
 from ray.serve import Application
 
 from cluster.config import Config
-from cluster.servers import servers
 from deployments.gateway.keys import Keys
 from deployments.gateway.server import bind_gateway
-from deployments.models.server import bind_server
+from deployments.models.server import bind_servers
 
 
 def build(config: Config) -> Application:
     """What `serve run` starts. Raises ConfigurationError, e.g. when the variable with the API keys is empty."""
     keys = Keys.from_environment(config.gateway.api_keys_env)
-    models = {server.deployment_name: bind_server(config, server) for server in servers(config)}
-    return bind_gateway(config, models, keys)
+    return bind_gateway(config, bind_servers(config), keys)

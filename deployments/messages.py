@@ -38,6 +38,8 @@ class GenerateRequest:
     fresh: bool = False
     """Read the prompt from its beginning even if the last one began alike: one query's paths measured in a row have prompts
     that do, and would otherwise seem faster than the same path is on its own."""
+    mode: str = ""
+    """The way to answer, of a model that has several (`SplitModel.modes`); empty for its first."""
     logprobs: bool = False
     """Report how sure the model was of its tokens. Engines that cannot tell leave it out."""
 
@@ -57,6 +59,13 @@ class StageReport:
     energy_source: EnergySource = "modelled"
     wait_s: float = 0.0
     """Seconds in the queue of the engine before work began, contained in `seconds`."""
+    up_bytes: int = 0
+    down_bytes: int = 0
+    """What the engine itself sent to the cloud and had back, of a model that is split."""
+    link: str | None = None
+    """The emulated link that they crossed."""
+    note: str | None = None
+    """What the caller should know of this answer, e.g. that it had to do without the cloud."""
     shown: Signals = NO_SIGNALS
     """What the stage showed beside its product."""
 

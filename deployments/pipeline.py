@@ -137,9 +137,10 @@ class Pipeline:
     async def _retrieve(self, option: str, k: int, searches: Sequence[str]) -> tuple[list[Passage], tuple[StageReport, ...]]:
         """The passages; by how much the first one is better than the next is seen even where only one is wanted."""
         found, (report,) = await self._compute("retrieve", option, partial(self._find, option, max(2, k), searches))
-        top, following = ([passage.score for passage in found] + [None, None])[:2]
-        margin = None if top is None or following is None else top - following
-        return found[:k], (replace(report, shown=Signals(top_score=top, margin=margin)),)
+        if not found:
+            return found, (report,)
+        top, following = [*(passage.score for passage in found), 0.0][:2]
+        return found[:k], (replace(report, shown=Signals(top_score=top, margin=top - following)),)
 
     def _wanted(self, path: Path) -> int:
         """How many passages to find: a refiner may want more to choose from than are shown."""

@@ -13,7 +13,7 @@ class Signals:
     top_score: float | None = None
     """The retriever's score of the first passage; each retriever has its own scale."""
     margin: float | None = None
-    """By how much that is above the score of the next."""
+    """By how much that is above the score of the next, or above 0 if none was found beside it."""
     mean_logprob: float | None = None
     """Of the answer's tokens, by the model that wrote them: the mean of the logarithms of their probabilities."""
     least_logprob: float | None = None

@@ -15,8 +15,8 @@ REORDERING = frozenset({"mmr", "rerank"})
 
 def space(preprocess: Sequence[str], retrieve: Sequence[str], refine: Sequence[str], generate: Sequence[str]) -> tuple[Path, ...]:
     """Every sensible path, each once, in the order of a trie: paths with the same first stages are neighbours."""
-    options = (tuple(dict.fromkeys(stage)) for stage in (preprocess, retrieve, refine, generate))
-    return tuple(path for path in (Path(*choice) for choice in product(*options)) if senseless(path) is None)
+    one, two, three, four = (tuple(dict.fromkeys(stage)) for stage in (preprocess, retrieve, refine, generate))
+    return tuple(path for path in (Path(*choice) for choice in product(one, two, three, four)) if senseless(path) is None)
 
 
 def senseless(path: Path) -> str | None:
@@ -36,7 +36,12 @@ def option(choice: str) -> str:
     return choice.partition("@")[0]
 
 
+def parameter(choice: str) -> str:
+    """What follows the name: `5` of `hybrid@5`, `verified@4` of `home@verified@4`; empty if nothing does."""
+    return choice.partition("@")[2]
+
+
 def passages(retrieve: str) -> int | None:
     """How many passages an option such as `bm25@5` finds; None if it does not say."""
-    parameter = retrieve.partition("@")[2]
-    return int(parameter) if parameter.isdecimal() else None
+    count = parameter(retrieve)
+    return int(count) if count.isdecimal() else None

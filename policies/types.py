@@ -6,7 +6,7 @@ Units are in the names: seconds `_s`, US dollars `_usd`, joules `_j`. Accuracy i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 Tier = Literal["edge", "cloud"]
 NONE = "none"
+GOES_ON = ">"
+"""Between the two parts of an adaptive path's name."""
 
 
 class Privacy(StrEnum):
@@ -49,26 +51,36 @@ class Slo:
 class Path:
     """What to run for a query: one option for each of the four stages (ECO-LLM, arXiv 2507.09003).
 
-    Options carry their parameters after an `@`, as in `hybrid@5`; `generate` names a configured model.
+    Options carry their parameters after an `@`, as in `hybrid@5`; `generate` names a configured model. An adaptive path has
+    another one to go on to, `then`, if what the first part shows calls for it.
     """
 
     preprocess: str
     retrieve: str
     refine: str
     generate: str
+    then: Path | None = None
 
     @property
     def name(self) -> str:
-        """The form in which callers pin a path, e.g. `rewrite/hybrid@5/rerank/cloud`."""
-        return f"{self.preprocess}/{self.retrieve}/{self.refine}/{self.generate}"
+        """The form in which callers pin a path: `rewrite/hybrid@5/rerank/cloud`, an adaptive one `FIRST>THEN`."""
+        first = f"{self.preprocess}/{self.retrieve}/{self.refine}/{self.generate}"
+        return first if self.then is None else f"{first}{GOES_ON}{self.then.name}"
+
+    @property
+    def first(self) -> Path:
+        """The part that always runs: the path itself unless it is adaptive."""
+        return self if self.then is None else replace(self, then=None)
 
     @classmethod
     def parse(cls, name: str) -> Path:
         """The inverse of `name`. A model's own name may hold slashes. Raises ValueError when stages are missing."""
-        stages = name.split("/", 3)
+        first, goes_on, then = name.partition(GOES_ON)
+        stages = first.split("/", 3)
         if len(stages) != 4 or not all(stages):
             raise ValueError(f"{name!r} is not preprocess/retrieve/refine/generate")
-        return cls(*stages)
+        preprocess, retrieve, refine, generate = stages
+        return cls(preprocess, retrieve, refine, generate, cls.parse(then) if goes_on else None)
 
 
 @dataclass(frozen=True, slots=True)

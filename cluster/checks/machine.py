@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import psutil
 
 from cluster.checks.finding import Finding, blocked, ok, warning
-from cluster.config import Config
+from cluster.config import Config, SplitModel
 
 RAY_FROM, RAY_BEFORE = (2, 60), (2, 62)
 RAY_GIB = 1.6
@@ -48,8 +48,15 @@ def _memory(config: Config) -> Finding:
     caches_gib = sum(
         model.kv_cache_gib * model.most_replicas for model in config.models.values() if model.engine == "vllm" and not model.gpus
     )
-    need_gib = ray_gib + caches_gib
-    takers = f"Ray on {len(config.cluster.sites)} sites" + (" and the caches of vLLM" if caches_gib else "")
+    contexts_gib = sum(
+        model.cloud.memory_gib for model in config.models.values() if isinstance(model, SplitModel) and not model.cloud.gpus
+    )
+    need_gib = ray_gib + caches_gib + contexts_gib
+    takers = (
+        f"Ray on {len(config.cluster.sites)} sites"
+        + (" and the caches of vLLM" if caches_gib else "")
+        + (" and the sessions of split models" if contexts_gib else "")
+    )
     if free_gib < need_gib:
         lower = " or lower kv_cache_gib" if caches_gib else ""
         return warning(

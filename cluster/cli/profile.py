@@ -88,7 +88,7 @@ async def _explore(
     from cluster.emulator import Emulator, System
     from cluster.emulator.metrics import Judge, open_metric
     from cluster.emulator.result import cost, table
-    from cluster.profile import write_signals, write_table
+    from cluster.profile import write_table
 
     system = System(_url(config, file), _key(config), config.gateway.timeout_s)
     try:
@@ -99,9 +99,7 @@ async def _explore(
             await emulator.run(round(budget * len(questions) * len(names)), time_limit, display.update)
     finally:
         await system.close()
-    measured = table(config, questions, config.paths, emulator.cells)
-    write_signals(measured, emulator.signals, out)
-    write_table(measured, out)
+    write_table(table(config, questions, config.paths, emulator.cells, emulator.signals), out)
     spent = cost(journal.records, len(questions) * len(names))
     return {
         "profile": str(out),

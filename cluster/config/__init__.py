@@ -1,7 +1,18 @@
 """The configuration: frozen pydantic models, read from `isthmus.yaml` and the environment."""
 
 from cluster.config.load import load
-from cluster.config.models import EchoModel, LlamaCppModel, ModelBase, ModelConfig, Power, Price, RemoteModel, VllmModel
+from cluster.config.models import (
+    EchoModel,
+    LlamaCppModel,
+    ModelBase,
+    ModelConfig,
+    Power,
+    Price,
+    RemoteModel,
+    SplitCloud,
+    SplitModel,
+    VllmModel,
+)
 from cluster.config.root import Config
 from cluster.config.scaling import Scaling
 from cluster.config.serving import Documents, Gateway, Learning, Log, Stages
@@ -24,6 +35,8 @@ __all__ = [
     "RemoteModel",
     "Scaling",
     "Site",
+    "SplitCloud",
+    "SplitModel",
     "Stages",
     "VllmModel",
     "load",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path as FilePath
 
-from cluster.config.models import LlamaCppModel, ModelConfig, VllmModel
+from cluster.config.models import LlamaCppModel, ModelConfig, SplitModel, VllmModel
 from cluster.config.root import Config
 
 _SQLITE = "sqlite:///"
@@ -45,6 +45,9 @@ def _model(model: ModelConfig, folder: FilePath) -> ModelConfig:
         return model.model_copy(update={"path": _absolute(model.path, folder)})
     if isinstance(model, VllmModel):
         return model.model_copy(update={"path": _folder_or_name(model.path, folder)})
+    if isinstance(model, SplitModel):
+        exits = _absolute(model.exits, folder) if model.exits else None
+        return model.model_copy(update={"path": _absolute(model.path, folder), "exits": exits})
     return model
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cluster.config.base import Section
 from cluster.config.scaling import Scaling
+from policies.space import parameter
+from policies.split.mode import Mode
 from policies.types import Tier
 
 
@@ -54,6 +57,14 @@ class ModelBase(Section):
     def places(self) -> int:
         """Requests that one replica works on at once."""
         return self.max_ongoing
+
+    def options(self, name: str) -> tuple[str, ...]:
+        """What a path may name to generate with this model, which is called `name`."""
+        return (name,)
+
+    def keeps_on_edge(self, option: str) -> bool:
+        """Whether nothing of a question leaves the edge when `option` answers it."""
+        return self.tier == "edge"
 
     @model_validator(mode="before")
     @classmethod
@@ -101,6 +112,100 @@ class VllmModel(ModelBase):
     gpu_memory_share: float = Field(0.9, gt=0, le=1, description="Share of the GPU's memory to use (on a GPU).")
 
 
+class SplitCloud(Section):
+    """The part of a split model that runs in the cloud: the layers behind the first exit."""
+
+    site: str | None = Field(None, description="Cloud site that runs it; the first when not given.")
+    url: str | None = Field(
+        None, description="Address (ws://HOST:PORT or wss://) of the part that another, federated site runs; none runs here then."
+    )
+    listen: str | None = Field(None, description="HOST:PORT where the edges of other, federated sites come in.")
+    key_env: str | None = Field(
+        None,
+        description="Environment variable with the key to send to `url`, or those accepted at `listen`, separated by commas.",
+    )
+    cpus: float = Field(1.0, ge=0, description="Processors that it reserves.")
+    gpus: float = Field(0.0, ge=0, description="GPUs that it reserves.")
+    threads: int = Field(1, gt=0, description="Threads to compute with (on a CPU).")
+    memory_gib: float = Field(1.0, gt=0, description="GiB for states, keys and values of all sessions.")
+    idle_s: float = Field(60.0, gt=0, description="Seconds of silence after which a session is forgotten.")
+    power: Power = Field(default_factory=Power, description="Watts of the device behind it.")
+
+    @model_validator(mode="after")
+    def _here_or_there(self) -> Self:
+        if self.url is not None and (self.listen or self.site):
+            raise ValueError("with `url` the part runs at another site; leave out `site` and `listen`")
+        if self.url is not None and not re.fullmatch(r"wss?://[^/\s]+(/\S*)?", self.url):
+            raise ValueError(f"url {self.url!r} is no address; write ws://HOST:PORT")
+        if self.listen is not None and not re.fullmatch(r"\S+:\d{1,5}", self.listen):
+            raise ValueError(f"listen {self.listen!r} is no address; write HOST:PORT")
+        return self
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port of `listen`."""
+        if self.listen is None:
+            return None
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class SplitModel(ModelBase):
+    """One Llama or Qwen checkpoint over edge and cloud, token by token. `NAME@MODE` answers with it, for each of `modes`.
+
+    Its `price` is for what the cloud does: positions that it reads, and tokens that it says.
+    """
+
+    engine: Literal["split"]
+    path: FilePath = Field(description="A folder with config.json and safetensors.")
+    exits: FilePath | None = Field(
+        None, description="File with the exits' heads; without it all exits use the model's own output, as LayerSkip models want."
+    )
+    exit_layers: tuple[int, ...] = Field(
+        min_length=1, max_length=2, description="Layers before the first exit, where the model is cut, and before the second."
+    )
+    modes: tuple[str, ...] = Field(
+        ("0.8",),
+        description="Ways to answer: `standalone`, a threshold like `0.8` (an exit as sure as that is believed, else the cloud "
+        "is asked), `verified@K` (the cloud checks K drafts at a time; exactly the whole model's text). "
+        "None for a site that only listens.",
+    )
+    threshold: float = Field(0.8, ge=0, le=1, description="How sure the first exit must be in `standalone` and `verified@K`.")
+    wire: Literal["float16", "bfloat16", "float32", "int8"] = Field("float16", description="Number format of states on the link.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Number format while computing.")
+    threads: int = Field(1, gt=0, description="Threads that the edge computes with (on a CPU).")
+    cloud: SplitCloud = Field(default_factory=SplitCloud, description="The part that runs in the cloud.")
+
+    @field_validator("modes", mode="before")
+    @classmethod
+    def _numbers_are_modes(cls, modes: Any) -> Any:
+        return [f"{mode:g}" if isinstance(mode, int | float) else mode for mode in modes] if isinstance(modes, list) else modes
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.tier != "edge":
+            raise ValueError("a split model answers at the edge; leave out `tier` and say under `cloud` where the rest runs")
+        if list(self.exit_layers) != sorted(set(self.exit_layers)):
+            raise ValueError(f"exit_layers is {list(self.exit_layers)}; write the first exit's layers, then the second's")
+        if not self.modes and not self.cloud.listen:
+            raise ValueError("modes is empty, so nobody can ask it; name one, or let other sites come in by cloud.listen")
+        for mode in self.modes:
+            self.mode(mode)
+        return self
+
+    def mode(self, name: str) -> Mode:
+        """The mode that is called `name`. Raises ValueError if there is no such one."""
+        return Mode.parse(name, self.threshold)
+
+    def options(self, name: str) -> tuple[str, ...]:
+        """One for each mode."""
+        return tuple(f"{name}@{mode}" for mode in dict.fromkeys(self.modes))
+
+    def keeps_on_edge(self, option: str) -> bool:
+        """Only where the cloud takes no part."""
+        return not self.mode(parameter(option)).asks
+
+
 class RemoteModel(ModelBase):
     """Any OpenAI-compatible service, another Isthmus site included."""
 
@@ -120,4 +225,4 @@ class EchoModel(ModelBase):
     tokens_per_s: float | None = Field(None, gt=0, description="Speed of the tokens; all at once when not given.")
 
 
-ModelConfig = Annotated[LlamaCppModel | VllmModel | RemoteModel | EchoModel, Field(discriminator="engine")]
+ModelConfig = Annotated[LlamaCppModel | VllmModel | SplitModel | RemoteModel | EchoModel, Field(discriminator="engine")]

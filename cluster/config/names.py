@@ -18,9 +18,9 @@ AUTO = "auto"
 
 
 def _model(name: str) -> str:
-    """Serve refuses # in a deployment's name, and the deployment of a model is called MODEL@SITE."""
-    if not re.fullmatch(r"[^#@\s]+", name):
-        raise ValueError("the name of a model must not be empty nor hold #, @ or spaces")
+    """Serve refuses # in a deployment's name, the deployment of a model is called MODEL@SITE, an adaptive path FIRST>THEN."""
+    if not re.fullmatch(r"[^#@>\s]+", name):
+        raise ValueError("the name of a model must not be empty nor hold #, @, > or spaces")
     if name == AUTO:
         raise ValueError(f"no model can be called {AUTO!r}, by which a request leaves the choice to Isthmus")
     return name

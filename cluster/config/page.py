@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from cluster.config.models import EchoModel, LlamaCppModel, ModelBase, RemoteModel, VllmModel
+from cluster.config.models import EchoModel, LlamaCppModel, ModelBase, RemoteModel, SplitModel, VllmModel
 from cluster.config.root import Config
 
 Schema = Mapping[str, Any]
@@ -46,12 +46,15 @@ def _models(definitions: Schema) -> Iterator[str]:
     """What all engines share, and what each adds."""
     shared = ModelBase.model_json_schema()
     yield from _section("models.NAME", {**shared, "description": "The keys that all engines share."}, definitions)
-    for model in (LlamaCppModel, VllmModel, RemoteModel, EchoModel):
+    for model in (LlamaCppModel, VllmModel, SplitModel, RemoteModel, EchoModel):
         schema = definitions[model.__name__]
         own = {name: field for name, field in schema["properties"].items() if name not in shared["properties"]}
         engine = own.pop("engine")["const"]
         yield f"## `models.NAME` with `engine: {engine}`\n\n{schema['description']}\n"
         yield _table(own, schema["required"], definitions)
+        for name, field in own.items():
+            if inner := _referred(field):
+                yield from _section(f"models.NAME.{name}", definitions[inner], definitions)
 
 
 def _table(fields: Schema, required: Collection[str], definitions: Schema) -> str:

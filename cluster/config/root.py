@@ -8,12 +8,12 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from cluster.config.base import Section
-from cluster.config.models import ModelConfig
+from cluster.config.models import ModelConfig, SplitModel
 from cluster.config.names import ModelName
 from cluster.config.serving import Documents, Gateway, Learning, Log, Stages
 from cluster.config.sites import Cluster
 from policies.errors import nearest
-from policies.space import space
+from policies.space import option, space
 from policies.types import NONE, Path
 
 
@@ -40,8 +40,18 @@ class Config(Section):
 
     @property
     def generators(self) -> tuple[str, ...]:
-        """Names of the models that may answer."""
-        return self.stages.generate or tuple(self.models)
+        """What may answer: names of models, with a way to answer behind an @ where a model has several."""
+        named = self.stages.generate or tuple(self.models)
+        return tuple(option for name in named for option in (self.models[name].options(name) if name in self.models else (name,)))
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The same of all models, whether they may answer or only preprocess."""
+        return tuple(option for name, model in self.models.items() for option in model.options(name))
+
+    def model_of(self, generator: str) -> ModelConfig:
+        """The model that one of `options` is of."""
+        return self.models[option(generator)]
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -59,23 +69,24 @@ class Config(Section):
         """Where a request goes whose path failed: it must work without the cloud. None without an edge model."""
         if self.fallback_path:
             return Path.parse(self.fallback_path)
-        edge = next((n for n in self.generators if self.models[n].tier == "edge"), None)
+        edge = next((name for name in self.generators if self.model_of(name).keeps_on_edge(name)), None)
         d = self.default
         return Path(NONE, d.retrieve, d.refine, edge) if edge else None
 
     @property
     def preprocess_model(self) -> str:
         """The model that preprocessors call."""
-        edge = (n for n, m in self.models.items() if m.tier == "edge")
-        return self.stages.preprocess_model or next(edge, next(iter(self.models)))
+        edge = (name for name in self.options if self.model_of(name).keeps_on_edge(name))
+        return self.stages.preprocess_model or next(edge, self.options[0])
 
     def models_of(self, path: Path) -> tuple[str, ...]:
-        """The models that a request by `path` asks, the preprocessor's first."""
-        return (path.generate,) if path.preprocess == NONE else (self.preprocess_model, path.generate)
+        """What of `options` a request by `path` asks, the preprocessor's first, and what it may go on to."""
+        asked = (path.generate,) if path.preprocess == NONE else (self.preprocess_model, path.generate)
+        return asked if path.then is None else (*asked, *self.models_of(path.then))
 
     def stays_on_edge(self, path: Path) -> bool:
-        """Whether all models of `path` run at the edge; the other stages do anyway."""
-        return all(self.models[name].tier == "edge" for name in self.models_of(path))
+        """Whether all models of `path` answer at the edge alone; the other stages run there anyway."""
+        return all(self.model_of(name).keeps_on_edge(name) for name in self.models_of(path))
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -90,9 +101,14 @@ class Config(Section):
                     )
             if model.engine != "remote" and not any(s.tier == model.tier for s in self.cluster.sites):
                 raise ValueError(f"models.{name}.tier is {model.tier!r}, but no site has that tier; add one under cluster.sites")
-        for name in (*self.stages.generate, *filter(None, [self.stages.preprocess_model])):
-            if name not in self.models:
-                raise ValueError(f"stages: no model is called {name!r}{nearest(name, self.models)}")
+            if isinstance(model, SplitModel) and model.cloud.url is None:
+                self._has_a_cloud(name, model)
+        for name in self.stages.generate:
+            if name not in (*self.models, *self.options):
+                raise ValueError(f"stages: no model is called {name!r}{nearest(name, (*self.models, *self.options))}")
+        asked = self.stages.preprocess_model
+        if asked is not None and asked not in self.options:
+            raise ValueError(f"stages: no model is called {asked!r}{nearest(asked, self.options)}")
         known = {path.name for path in self.paths}
         if not known:
             raise ValueError(
@@ -102,3 +118,11 @@ class Config(Section):
             if path is not None and path not in known:
                 raise ValueError(f"{key}: {path!r} is not a path of stages{nearest(path, known)}")
         return self
+
+    def _has_a_cloud(self, name: str, model: SplitModel) -> None:
+        clouds = [site.name for site in self.cluster.sites if site.tier == "cloud"]
+        wanted = model.cloud.site
+        if not clouds:
+            raise ValueError(f"models.{name} is split, but no site is in the cloud; add one under cluster.sites")
+        if wanted is not None and wanted not in clouds:
+            raise ValueError(f"models.{name}.cloud.site: no cloud site is called {wanted!r}{nearest(wanted, clouds)}")

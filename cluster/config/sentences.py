@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from cluster.config.models import EchoModel, LlamaCppModel, RemoteModel, VllmModel
+from cluster.config.models import EchoModel, LlamaCppModel, RemoteModel, SplitModel, VllmModel
 from cluster.config.root import Config
 from policies.errors import nearest
 
 KeyPath = tuple[str | int, ...]
 ENGINES = {
-    get_args(model.model_fields["engine"].annotation)[0]: model for model in (LlamaCppModel, VllmModel, RemoteModel, EchoModel)
+    get_args(model.model_fields["engine"].annotation)[0]: model
+    for model in (LlamaCppModel, VllmModel, SplitModel, RemoteModel, EchoModel)
 }
 
 

@@ -12,7 +12,7 @@ from cluster.config import Config
 from cluster.emulator.journal import Record
 from cluster.emulator.questions import Question
 from cluster.profile import PathRow, Table
-from policies.types import NONE, Path, Profile
+from policies.types import Path, Profile
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -33,12 +33,16 @@ class Cost:
     unshared_j: float
 
 
-def table(config: Config, questions: Sequence[Question], paths: Sequence[Path], cells: Mapping[str, FloatArray]) -> Table:
-    """The profile; a path is on the edge if neither its model nor the one that preprocesses for it is in the cloud."""
+def table(
+    config: Config, questions: Sequence[Question], paths: Sequence[Path], cells: Mapping[str, FloatArray], signals: FloatArray
+) -> Table:
+    """The profile, from `cells` and `signals` as the Emulator has them. A path is on the edge if neither its model nor the one
+    that preprocesses for it is in the cloud."""
     ids, texts = tuple(question.query_id for question in questions), tuple(question.query for question in questions)
     profile = Profile(ids, texts, tuple(path.name for path in paths), **cells)
     domains = tuple(question.domain or config.domain for question in questions)
-    return Table(profile, tuple(_row(config, path) for path in paths), domains, tuple(q.reference for q in questions))
+    rows, references = tuple(_row(config, path) for path in paths), tuple(question.reference for question in questions)
+    return Table(profile, rows, domains, references, None if np.isnan(signals).all() else signals)
 
 
 def cost(records: Sequence[Record], of_cells: int) -> Cost:
@@ -61,6 +65,6 @@ def cost(records: Sequence[Record], of_cells: int) -> Cost:
 
 
 def _row(config: Config, path: Path) -> PathRow:
-    models = {path.generate} if path.preprocess == NONE else {path.generate, config.preprocess_model}
-    stays = all(config.models[name].tier == "edge" for name in models)
-    return PathRow(path.name, "edge" if stays else "cloud", path.preprocess, path.retrieve, path.refine, path.generate)
+    return PathRow(
+        path.name, "edge" if config.stays_on_edge(path) else "cloud", path.preprocess, path.retrieve, path.refine, path.generate
+    )

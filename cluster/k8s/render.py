@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from cluster.config import Config, RemoteModel
+from cluster.config import Config, RemoteModel, SplitModel
 from cluster.config.load import read
 from cluster.config.sites import Site
 from cluster.nodes.application import IMPORT_PATH, NAME
@@ -128,7 +128,8 @@ def _environment(config: Config) -> list[dict[str, Any]]:
     """The same on head and workers: Serve reads its variables on whichever node a proxy or a replica starts."""
     plain = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "ISTHMUS_CONFIG": CONFIGURATION}
     remote = (model.api_key_env for model in config.models.values() if isinstance(model, RemoteModel))
-    keys = sorted({key for key in (*remote, config.gateway.api_keys_env) if key})
+    split = (model.cloud.key_env for model in config.models.values() if isinstance(model, SplitModel))
+    keys = sorted({key for key in (*remote, *split, config.gateway.api_keys_env) if key})
     return [
         *({"name": name, "value": value} for name, value in plain.items()),
         *({"name": key, "valueFrom": {"secretKeyRef": {"name": SECRET, "key": key}}} for key in keys),

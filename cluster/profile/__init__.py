@@ -2,8 +2,7 @@
 
 from cluster.profile.join import join
 from cluster.profile.read import read_table
-from cluster.profile.signals import read_signals, write_signals
 from cluster.profile.table import QUERIES, PathRow, Table
 from cluster.profile.write import write_table
 
-__all__ = ["QUERIES", "PathRow", "Table", "join", "read_signals", "read_table", "write_signals", "write_table"]
+__all__ = ["QUERIES", "PathRow", "Table", "join", "read_table", "write_table"]

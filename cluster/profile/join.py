@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 
 from cluster.profile.table import MEASURES, Table
+from policies.signals import SIGNALS
 from policies.types import Profile
+
+FloatArray = npt.NDArray[np.float64]
 
 
 def join(older: Table, newer: Table) -> Table:
@@ -24,10 +25,18 @@ def join(older: Table, newer: Table) -> Table:
     ids, queries = ((*getattr(kept.profile, name), *getattr(newer.profile, name)) for name in ("query_ids", "queries"))
     profile = Profile(ids, queries, tuple(place), **cells)
     domains, references = (*kept.domains, *newer.domains), (*kept.references, *newer.references)
-    return replace(newer, profile=profile, paths=paths, domains=domains, references=references)
+    return Table(profile, paths, domains, references, _signals(kept, newer, place))
 
 
-def _spread(values: npt.NDArray[np.float64], table: Table, place: dict[str, int]) -> npt.NDArray[np.float64]:
-    wide = np.full((len(values), len(place)), np.nan)
+def _signals(kept: Table, newer: Table, place: dict[str, int]) -> FloatArray | None:
+    if kept.signals is None and newer.signals is None:
+        return None
+    none = (np.full((*table.profile.accuracy.shape, len(SIGNALS)), np.nan) for table in (kept, newer))
+    shown = (blank if table.signals is None else table.signals for table, blank in zip((kept, newer), none, strict=True))
+    return np.vstack([_spread(each, table, place) for each, table in zip(shown, (kept, newer), strict=True)])
+
+
+def _spread(values: FloatArray, table: Table, place: dict[str, int]) -> FloatArray:
+    wide = np.full((len(values), len(place), *values.shape[2:]), np.nan)
     wide[:, [place[name] for name in table.profile.paths]] = values
     return wide

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cluster.profile.parquet import AGAIN, columns, numbers
+from cluster.profile.signals import read_signals
 from cluster.profile.table import MEASURES, OUTCOMES, PATHS, QUERIES, PathRow, Table
 from policies.errors import ConfigurationError, nearest
 from policies.types import NONE, Profile
@@ -30,7 +31,8 @@ def read_table(folder: FilePath) -> Table:
     names = tuple(row.name for row in paths)
     measured = _outcomes(folder / OUTCOMES, ids, names)
     profile = Profile(query_ids=ids, queries=tuple(_texts(queries["query"])), paths=names, **measured)
-    return Table(profile, paths, *(tuple(_texts(queries.get(name, [""] * len(ids)))) for name in ("domain", "reference")))
+    domains, references = (tuple(_texts(queries.get(name, [""] * len(ids)))) for name in ("domain", "reference"))
+    return Table(profile, paths, domains, references, read_signals(ids, names, folder))
 
 
 def _outcomes(file: FilePath, ids: Sequence[str], names: Sequence[str]) -> dict[str, FloatArray]:

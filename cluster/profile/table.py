@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from policies.errors import ConfigurationError
 from policies.types import NONE, Path, Profile, Tier
@@ -37,12 +38,14 @@ class PathRow:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`paths`, `domains` and `references` are in the order of the profile's columns and rows."""
+    """`paths`, `domains` and `references` are in the order of the profile's columns and rows, and so are `signals`, of shape
+    (queries, paths, signals), NaN where nothing was shown; None if the profile was measured without them."""
 
     profile: Profile
     paths: tuple[PathRow, ...]
     domains: tuple[str, ...]
     references: tuple[str, ...]
+    signals: npt.NDArray[np.float64] | None = None
 
     def only(self, names: Collection[str]) -> Table:
         """Without the paths that are not among `names`, as when the configuration no longer has them.
@@ -60,7 +63,8 @@ class Table:
         columns = [place[name] for name in names]
         cells = {measure: np.ascontiguousarray(getattr(self.profile, measure)[:, columns]) for measure in MEASURES}
         profile = Profile(self.profile.query_ids, self.profile.queries, tuple(names), **cells)
-        return replace(self, profile=profile, paths=tuple(self.paths[column] for column in columns))
+        signals = None if self.signals is None else self.signals[:, columns]
+        return replace(self, profile=profile, paths=tuple(self.paths[column] for column in columns), signals=signals)
 
     def rows(self, chosen: Sequence[int]) -> Table:
         """The queries at the places `chosen`, in this order."""
@@ -68,4 +72,5 @@ class Table:
         ids, queries = (tuple(column[row] for row in chosen) for column in (self.profile.query_ids, self.profile.queries))
         profile = Profile(ids, queries, self.profile.paths, **cells)
         domains, references = (tuple(column[row] for row in chosen) for column in (self.domains, self.references))
-        return replace(self, profile=profile, domains=domains, references=references)
+        signals = None if self.signals is None else self.signals[list(chosen)]
+        return replace(self, profile=profile, domains=domains, references=references, signals=signals)

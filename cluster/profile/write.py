@@ -9,11 +9,13 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from cluster.profile.parquet import write_parquet
+from cluster.profile.signals import write_signals
 from cluster.profile.table import MEASURES, OUTCOMES, PATHS, QUERIES, Table
 
 
 def write_table(table: Table, folder: FilePath) -> None:
-    """Write the three files; each appears whole or not at all. Cells without any measurement get no row."""
+    """Write the three files, and that of the signals if there are any; each appears whole or not at all. Cells without any
+    measurement get no row."""
     import pyarrow as pa
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,6 +32,8 @@ def write_table(table: Table, folder: FilePath) -> None:
     write_parquet(
         pa.table({**{name: pa.array(column, pa.string()) for name, column in outcomes.items()}, **values}), folder / OUTCOMES
     )
+    if table.signals is not None:
+        write_signals(table.signals, profile.query_ids, profile.paths, folder)
     _paths(table, folder / PATHS)
 
 

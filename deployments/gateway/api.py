@@ -38,6 +38,7 @@ from deployments.gateway.runner import Runner
 from deployments.gateway.shapes import Shape
 from deployments.gateway.slo import read_slo
 from deployments.gateway.stages import LightStages
+from deployments.gateway.stepwise import Stepwise
 from deployments.gateway.trial import Opened
 from deployments.gateway.visit import Visit
 from deployments.messages import Sampling
@@ -71,6 +72,7 @@ class Api:
         self._catalogue = Catalogue(config)
         self._decisions = Decisions()
         self.chooser = Chooser(config, self._catalogue, stages, runner.clients)
+        self._stepwise = Stepwise(runner, self.chooser)
         self._learning = learning
         self._experiences = Experiences(self.chooser, keys or Keys(()), learning.note if learning else lambda experience: None)
         self.deciding = Deciding(config, self.chooser, runner.dispatch, self._decisions, log, self._experiences)
@@ -149,18 +151,25 @@ class Api:
         visit.path = job.decision.path.name
         try:
             if not body.stream:
-                answer = await self._runner.complete(job)
+                answer = await self._stepwise.complete(job)
                 record = self._settle(visit, job, answer)
                 shape.model = answer.path.name
                 return replies.Json(shape.whole(answer, record), headers=_headers(job, answer.path, answer.site))
-            opened = await self._runner.open(job)
+            opened = await self._stepwise.open(job)
         except ServiceError as error:
             self._note_failure(job, error)
             raise
-        path, visit.site = opened.trial.path, opened.trial.client.server.site
-        shape.model = visit.path = path.name
+        visit.site, headers = opened.site, _headers(job, opened.path, opened.site)
+        shape.model = visit.path = opened.path.name
         shape.usage_at_end = body.stream_options is not None and body.stream_options.include_usage
-        return replies.Events(self._events(visit, shape, opened), opened.rest, _headers(job, path, visit.site))
+        if isinstance(opened, Answer):
+            told = self._whole(visit, shape, opened)
+            return replies.Events(told, told, headers)
+        return replies.Events(self._events(visit, shape, opened), opened.rest, headers)
+
+    async def _whole(self, visit: Visit, shape: Shape, answer: Answer) -> AsyncGenerator[bytes, None]:
+        """A stream of one piece."""
+        yield self._end(visit, shape, answer, answer.text, first=True)
 
     async def _events(self, visit: Visit, shape: Shape, opened: Opened) -> AsyncGenerator[bytes, None]:
         """The rest of the story after the status line: an error can only be told as an event."""
@@ -172,19 +181,21 @@ class Api:
                         yield replies.event(shape.piece(delta.text, None, first=first))
                         first = False
                         continue
-                    answer = self._runner.close(shape.job, opened, delta)
-                    extra = {"isthmus": self._settle(visit, shape.job, answer)}
-                    last = shape.piece(delta.text, delta.finish_reason, first=first)
-                    if shape.usage_at_end:
-                        yield replies.event(last) + replies.event(shape.usage(answer) | extra) + replies.DONE
-                    else:
-                        yield replies.event(last | extra) + replies.DONE
+                    yield self._end(visit, shape, self._runner.close(opened, delta), delta.text, first=first)
         except (RequestError, ServiceError, TimeoutError) as failure:
             job = shape.job
             error = DeadlineExceeded(job.deadline.limit_s, "generation") if isinstance(failure, TimeoutError) else failure
             visit.status = error.status
             self._note_failure(job, error)
             yield replies.event(replies.error_body(error))
+
+    def _end(self, visit: Visit, shape: Shape, answer: Answer, text: str, *, first: bool) -> bytes:
+        """The events that end a stream, whose last piece is `text`."""
+        extra = {"isthmus": self._settle(visit, shape.job, answer)}
+        last = shape.piece(text, answer.finish_reason, first=first)
+        if shape.usage_at_end:
+            return replies.event(last) + replies.event(shape.usage(answer) | extra) + replies.DONE
+        return replies.event(last | extra) + replies.DONE
 
     def _settle(self, visit: Visit, job: Job, answer: Answer) -> dict[str, Any]:
         """Keep the account of a finished answer."""
@@ -223,7 +234,7 @@ def _sampling(body: GenerateBody, max_tokens: int | None) -> Sampling:
 def _without_stages(decision: Decision, *, pinned: bool) -> Decision:
     """A raw prompt has no dialogue to rewrite and no place for passages: only the models of the paths count."""
     path = decision.path
-    if pinned and (path.preprocess, path.retrieve, path.refine) != (NONE, NONE, NONE):
+    if pinned and path != Path(NONE, NONE, NONE, path.generate):
         raise InvalidRequest(
             f"The path {path.name!r} needs a dialogue; use /v1/chat/completions, or model {path.generate!r} for a raw prompt.",
             "model",
@@ -240,4 +251,4 @@ def _headers(job: Job, path: Path, site: str) -> dict[str, str]:
 @lru_cache(maxsize=1024)
 def _ascii(name: str) -> str:
     """Headers hold ASCII only; a model's name may not."""
-    return quote(name, safe="/@:+,;=()[] ")
+    return quote(name, safe="/@:+,;=()[]> ")

@@ -15,6 +15,8 @@ from deployments.gateway.situation import Situation
 from policies.corrections import Corrections
 from policies.errors import InfeasibleSlo
 from policies.forecast import Forecast
+from policies.signals import Signals
+from policies.steps import Spent, Step
 from policies.types import Decision, OnInfeasible, Path, Prediction, Privacy, Slo
 
 BoolArray = npt.NDArray[np.bool_]
@@ -35,9 +37,7 @@ class Case:
 
     def forecast(self) -> Forecast:
         """What to expect of every path from now on: what the snapshot tells of an idle system, later by what it meets now."""
-        forecast = self.snapshot.forecast(self.question, self.vector)
-        if self.corrections is not None:
-            forecast = self.corrections.apply(forecast)
+        forecast = self.snapshot.forecast(self.question, self.vector, self.corrections)
         late_s = self._late_s()
         return replace(
             forecast,
@@ -56,6 +56,15 @@ class Case:
         except InfeasibleSlo as error:
             raise InfeasibleSlo(f"{error.message} Left out for now: {self._absent()}.", error.param or "slo") from None
         return replace(decision, reason=f"{decision.reason}; left out: {self._absent()}")
+
+    def step(self, path: Path, shown: Signals, spent: Spent) -> Step:
+        """Whether the adaptive `path`, whose first part has answered, goes on in the situation of this case."""
+        if path not in self.snapshot.places or path.then is None:
+            return Step(False, "the first answer stands: the path is not adaptive any more")
+        away = self.reason_away(path.then)
+        if away is not None:
+            return Step(False, f"the first answer stands: {away}")
+        return self.snapshot.step(path, self.forecast(), shown, self.slo, spent)
 
     def keeps(self, path: Path, decision: Decision) -> bool:
         """Whether `path`, by the forecast that `decision` was made by, keeps every limit and can be run now."""
@@ -77,7 +86,7 @@ class Case:
         return None if place is None else (forecast or self.forecast()).of(place, path)
 
     def by_profile(self, path: Path, predicted: Prediction) -> Prediction:
-        """What the profile alone predicts for an idle system, given what this case predicts."""
+        """What the profile alone predicts for an idle system, given what this case predicts of a path that is not adaptive."""
         place, late_s = self.snapshot.places[path], self._late_s()
         late = late_s if isinstance(late_s, float) else float(late_s[place])
         alone = replace(predicted, latency_s=predicted.latency_s - late, latency_p90_s=predicted.latency_p90_s - late)

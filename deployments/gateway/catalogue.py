@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cluster.config import Config
@@ -11,16 +12,24 @@ from policies.types import NONE, Decision, Path, Privacy, Slo
 
 
 class Catalogue:
-    """`auto`, every path and every model of the configuration, and the encoder."""
+    """`auto`, every path and every model of the configuration, the adaptive paths that were learnt, and the encoder."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._models = {name: Path(NONE, NONE, NONE, name) for name in config.models}
+        self._models = {name: Path(NONE, NONE, NONE, name) for name in config.options}
         self._paths = {path.name: path for path in config.paths} | self._models
-        self.names = (AUTO, *self._paths, config.stages.encoder)
-        """All names, `auto` first; the last is the encoder, which only `/v1/embeddings` takes."""
+        self._adaptive: Mapping[str, Path] = {}
         fallback = config.fallback
         self._auto = [config.default, *([fallback] if fallback and fallback != config.default else [])]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, `auto` first; the last is the encoder, which only `/v1/embeddings` takes."""
+        return (AUTO, *self._paths, *self._adaptive, self._config.stages.encoder)
+
+    def learnt(self, paths: Sequence[Path]) -> None:
+        """The adaptive ones of `paths` take the place of those that were learnt before."""
+        self._adaptive = {path.name: path for path in paths if path.then is not None}
 
     def card(self, name: str) -> dict[str, Any]:
         """One entry of `/v1/models`. Raises UnknownModel."""
@@ -30,7 +39,7 @@ class Catalogue:
 
     def path(self, name: str) -> Path:
         """The path that `name` pins. Raises UnknownModel, and InvalidRequest for the encoder, which says nothing."""
-        path = self._paths.get(name)
+        path = self._paths.get(name) or self._adaptive.get(name)
         if path is None and name == self.names[-1]:
             raise InvalidRequest(f"{name!r} is the sentence encoder, for /v1/embeddings only; name a path or a model.", "model")
         if path is None:

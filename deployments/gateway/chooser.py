@@ -21,6 +21,9 @@ from deployments.prompts import Message
 from policies.corrections import Corrections
 from policies.errors import DeadlineExceeded, InfeasibleSlo
 from policies.posterior import Correction
+from policies.signals import Signals
+from policies.space import option
+from policies.steps import Spent, Step
 from policies.types import Decision, OnInfeasible, Path, Privacy, Slo
 
 
@@ -62,29 +65,31 @@ class Chooser:
         return self._snapshot
 
     @snapshot.setter
-    def snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot(self, snapshot: Snapshot | None) -> None:
         self._snapshot = snapshot
+        self._catalogue.learnt(snapshot.paths if snapshot else ())
         self.learnt(self._known)
 
     def learnt(self, corrections: Mapping[str, Mapping[str, Correction]]) -> None:
         """Outcomes have said so much about the paths of each profile; those of another one than the snapshot's wait for it."""
         self._known = corrections
         known = corrections.get(self._snapshot.fingerprint) if self._snapshot else None
-        self._corrections = Corrections.of(self._snapshot.names, known) if self._snapshot and known else None
+        self._corrections = Corrections.of(self._snapshot.fixed, known) if self._snapshot and known else None
 
     def shift(self, path: Path) -> float:
         """What feedback adds to the accuracy that the profile predicts for `path`."""
-        place = self._snapshot.places.get(path) if self._snapshot else None
+        place = self._snapshot.places.get(path) if self._snapshot and path.then is None else None
         return float(self._corrections.accuracy[place]) if self._corrections and place is not None else 0.0
 
     async def choose(self, model: str, slo: Slo, messages: tuple[Message, ...], deadline: Deadline) -> Choice:
         """The path for a dialogue. Raises UnknownModel, InfeasibleSlo and DeadlineExceeded."""
-        if model != AUTO:
-            return Choice(self._catalogue.decide(model, slo))
+        pinned = None if model == AUTO else self._catalogue.decide(model, slo)
+        if pinned is not None and pinned.path.then is None:
+            return Choice(pinned)
         why_not = self._why_default(messages)
-        snapshot = self.snapshot
+        snapshot = self._snapshot
         if snapshot is None or why_not is not None:
-            decision = self._catalogue.decide(AUTO, slo)
+            decision = self._catalogue.decide(AUTO, slo) if pinned is None else replace(pinned, path=pinned.path.first)
             return Choice(replace(decision, reason=f"{decision.reason}; {why_not}"))
         # The question alone: so the profile's queries were embedded, and retrieval needs the same vector. What came before
         # it speaks through the path that the dialogue is on.
@@ -96,6 +101,8 @@ class Chooser:
             raise DeadlineExceeded(deadline.limit_s, "the choice of a path") from None
         elapsed_s = asyncio.get_running_loop().time() - deadline.arrived_at
         case = Case(snapshot, question, vector, slo, Situation.of(self._clients, elapsed_s), self._corrections)
+        if pinned is not None:
+            return Choice(replace(pinned, predicted=case.predicted(pinned.path)), case)
         if case.situation.starting_s:
             self._wake(case)
         thread = Thread(messages)
@@ -120,9 +127,17 @@ class Chooser:
         return replace(decision, fallbacks=self._fallbacks(case, decision), predicted=case.predicted(decision.path, forecast))
 
     def answered(self, choice: Choice, text: str, path: Path) -> None:
-        """The dialogue goes on from an answer by `path`."""
+        """The dialogue goes on from an answer by `path`; one whose adaptive path has answered stays on all of it."""
         if choice.thread is not None:
-            self._dialogues.keep(choice.thread, text, path)
+            decided = choice.decision.path
+            self._dialogues.keep(choice.thread, text, decided if path == decided.first else path)
+
+    def step(self, choice: Choice, shown: Signals, spent: Spent, elapsed_s: float) -> Step:
+        """Whether the adaptive path of `choice` goes on, now that `elapsed_s` have passed since the request arrived."""
+        if choice.case is None:
+            return Step(False, "the first answer stands: nothing was learnt to go on by")
+        case = replace(choice.case, situation=Situation.of(self._clients, elapsed_s))
+        return case.step(choice.decision.path, shown, spent)
 
     def _wake(self, case: Case) -> None:
         """Start the sleeping models of the path that would be best if none slept, for the questions that come later."""
@@ -143,9 +158,9 @@ class Chooser:
     def _fallbacks(self, case: Case, decision: Decision) -> tuple[Path, ...]:
         """Each with another model than those before, whose server may be what failed; at last the edge alone."""
         others: dict[str, Path] = {}
-        for path in decision.fallbacks:
-            if path.generate != decision.path.generate:
-                others.setdefault(path.generate, path)
+        for path in (path.first for path in decision.fallbacks):
+            if option(path.generate) != option(decision.path.generate):
+                others.setdefault(option(path.generate), path)
         known = (decision.path, *others.values())
         last = self._last
         if last is None or any(path.generate == last.generate and self._config.stays_on_edge(path) for path in known):

@@ -18,6 +18,7 @@ from deployments.gateway.breaker import Breaker
 from deployments.gateway.load import Load
 from deployments.gateway.placement import Need, Placement
 from deployments.gateway.seats import Seats
+from deployments.gateway.unanswered import Unanswered
 from deployments.gateway.waking import Waking
 from deployments.gateway.wire import Call, Traffic, Wire
 from deployments.messages import Completion, Delta, GenerateRequest, StageReport
@@ -63,8 +64,7 @@ class ModelClient:
         may_sleep = model.scaling is not None and model.scaling.min_replicas == 0
         self._waking = Waking(model.scaling.startup_s, self.ping) if model.scaling and may_sleep else None
         self._wire = Wire(handle, link, traffic, self._refuse_if_down)
-        self._unanswered: set[asyncio.Timeout] = set()
-        self._answers = 0
+        self._unanswered = Unanswered()
         self._usual_s = 0.0
 
     async def complete(self, request: GenerateRequest, until: float, placement: Placement | None = None) -> Completion:
@@ -107,6 +107,11 @@ class ModelClient:
         return 2 if self.running > 1 else 1
 
     @property
+    def may_sleep(self) -> bool:
+        """Whether its replicas may come and go, down to none."""
+        return self._waking is not None
+
+    @property
     def starting_s(self) -> float:
         """Seconds until a model that sleeps can be expected to answer; 0 for one that does not."""
         return self._waking.left_s if self._waking and not self.running else 0.0
@@ -134,22 +139,24 @@ class ModelClient:
 
     def in_doubt(self) -> bool:
         """Whether it is left alone, or requests wait for it and none was answered since this was last asked."""
-        silent = bool(self._unanswered) and not self._answers
-        self._answers = 0
+        silent = self._unanswered.silent()
         starting = self._waking is not None and not self.running and self._waking.begun
         return silent or starting or self.breaker.why is not None
 
     def has_none(self) -> None:
-        """No replica runs. A model that may sleep is asleep then, and any other is lost."""
+        """No replica runs. A model that may sleep is asleep then, and any other is lost.
+
+        Requests that wait for a replica and would be answered too late by a new one are ended, so that they can go elsewhere.
+        """
         if self._waking is None:
             self.lost("no replica is running")
+            return
+        self._unanswered.end(before=asyncio.get_running_loop().time() + self.starting_s)
 
     def lost(self, why: str) -> None:
-        """No replica is left: let nothing pass, and end what waits for a first word, since Ray would let it wait for ever."""
+        """No replica is left: let nothing pass, and end what waits for a first word."""
         self.breaker.open(why)
-        for timer in self._unanswered:
-            if not timer.expired():
-                timer.reschedule(0)
+        self._unanswered.end()
 
     def _call(self, request: GenerateRequest, until: float, placement: Placement | None) -> Call:
         return Call(request, until, placement or Placement(self, _ANY), asyncio.get_running_loop().time())
@@ -175,15 +182,7 @@ class ModelClient:
         """The result of `awaited`; failures as our own types, and noted in the breaker."""
         try:
             async with asyncio.timeout_at(until) as timer:
-                if not first:
-                    return await awaited
-                self._unanswered.add(timer)
-                try:
-                    result = await awaited
-                finally:
-                    self._unanswered.discard(timer)
-                self._answers += 1
-                return result
+                return await (self._unanswered.first(timer, awaited) if first else awaited)
         except TimeoutError:
             raise self._timed_out(call) from None
         except IsthmusError:

@@ -82,7 +82,7 @@ class Deciding:
     def _need(self, path: Path, body: ChatBody, slo: Slo, deadline: Deadline) -> Need:
         """Of the messages as they are: what the stages before the model would add is not known."""
         size = sum(len(turn["content"].encode()) for turn in body.dialogue)
-        max_tokens = body.max_completion_tokens or body.max_tokens or self._config.models[path.generate].max_tokens
+        max_tokens = body.max_completion_tokens or body.max_tokens or self._config.model_of(path.generate).max_tokens
         return Need(ANSWER, size, max_tokens, deadline.at, slo.max_latency_s is not None)
 
     def _record(self, decision_id: str, choice: Choice, need: Need) -> dict[str, Any]:

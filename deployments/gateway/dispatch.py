@@ -1,4 +1,4 @@
-"""Where each request goes: a fleet for each model, and one estimate of each site's link that they share."""
+"""Where each request goes: a fleet for each model, or way to answer with it, and one estimate of each site's link for all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from deployments.gateway.fleet import Fleet, Tell, nobody
 from deployments.gateway.placement import Need, Placement
 from policies.errors import Overloaded
 from policies.link import LinkEstimate
+from policies.space import option
 
 
 class Dispatch:
@@ -30,7 +31,7 @@ class Dispatch:
         links = {c.server.site: LinkEstimate(configured_link(config, c.server)) for c in clients}
         self.links: Mapping[str, LinkEstimate] = links
         self.clients: Mapping[str, Sequence[ModelClient]] = {
-            name: [client for client in clients if client.server.model == name] for name in config.models
+            name: [client for client in clients if client.server.model == option(name)] for name in config.options
         }
         self.fleets: Mapping[str, Fleet] = {
             name: Fleet(

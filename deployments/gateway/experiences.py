@@ -22,10 +22,11 @@ class Experiences:
         self._note = note
 
     def answered(self, job: Job, answer: Answer) -> None:
-        """An answer by the path that was tried first. What was spent before the choice, or waiting, is not the path's."""
+        """An answer by the path that was tried first. What was spent before the choice, or waiting, is not the path's. Of an
+        adaptive path that went on nothing is learnt: how often it does is not what it takes when it does."""
         case = job.choice.case if job.choice else None
         predicted = job.predicted(answer.path)
-        if case is None or predicted is None or answer.tries > 1:
+        if case is None or predicted is None or answer.tries > 1 or answer.path.then is not None:
             return
         alone = case.by_profile(answer.path, predicted)
         waited_s = sum(report.wait_s for report in answer.reports)
@@ -46,7 +47,7 @@ class Experiences:
         """Somebody's word on an answer. What was predicted for it had the feedback of that time in it, which is about today's."""
         snapshot = self._chooser.snapshot
         path = Path.parse(about.path)
-        if snapshot is None or about.predicted_accuracy is None or path not in snapshot.places:
+        if snapshot is None or about.predicted_accuracy is None or path.then is not None or path not in snapshot.places:
             return
         predicted = about.predicted_accuracy - self._chooser.shift(path)
         self._note(Rated(snapshot.fingerprint, path.name, self._keys.client(authorization), score, predicted))

@@ -67,7 +67,7 @@ class Fleet:
         self.scheduler = CsUcb(self.board, SERVICES, np.random.default_rng(0), on_infeasible=OnInfeasible.BEST_EFFORT)
         self.names = tuple(profile.name for profile in profiles)
         self._tokens_per_byte = _TOKENS_PER_BYTE
-        self._pace = [1.0] * SERVICES
+        self._pace: list[float | None] = [None] * SERVICES
         self._arrived = self._missed = self._served = 0
         self._service_s = 0.0
 
@@ -120,13 +120,14 @@ class Fleet:
         self._served += 1
         self._service_s += max(0.0, report.seconds - report.wait_s)
         self._missed += need.limited and now > need.until
+        pace = (report.seconds - report.wait_s) / self._alone_s(need)
+        before = self._pace[need.service]
+        self._pace[need.service] = pace if before is None else before + _SMOOTHING * (pace - before)
+        if need.size:
+            self._tokens_per_byte += _SMOOTHING * (report.prompt_tokens / need.size - self._tokens_per_byte)
         if ticket is None:
             return
         self._links[ticket.server].note(bits, max(0.0, on_the_way_s), now)
-        if need.size:
-            self._tokens_per_byte += _SMOOTHING * (report.prompt_tokens / need.size - self._tokens_per_byte)
-        pace = (report.seconds - report.wait_s) / self._alone_s(ticket.prompt_tokens, ticket.max_tokens)
-        self._pace[ticket.service] += _SMOOTHING * (pace - self._pace[ticket.service])
         latency_s = now - ticket.placed_s
         self._observe(Measured(ticket.number, latency_s, report.energy_j, report.completion_tokens), now)
 
@@ -171,17 +172,26 @@ class Fleet:
         if trials and board.up.sum() > len(trials):
             board.up[trials] = False
 
+    def usual_s(self, need: Need) -> float | None:
+        """Seconds that a request like this one has taken lately on an idle server; None before the first answer."""
+        pace = self._pace[need.service]
+        return None if pace is None else pace * self._alone_s(need)
+
     def _arrivals(self, need: Need, now: float) -> Arrivals:
-        prompt_tokens = max(1.0, need.size * self._tokens_per_byte)
         limit_s = max(need.until - now, 1e-3)
         if not need.limited:
-            limit_s = min(limit_s, _PATIENCE * self._pace[need.service] * self._alone_s(prompt_tokens, need.max_tokens))
-        return Arrivals.one(need.service, -1, max(limit_s, 1e-3), prompt_tokens, float(need.max_tokens), 8.0 * need.size)
+            limit_s = min(limit_s, _PATIENCE * (self.usual_s(need) or self._alone_s(need)))
+        prompt_tokens, max_tokens = self._prompt_tokens(need), float(need.max_tokens)
+        return Arrivals.one(need.service, -1, max(limit_s, 1e-3), prompt_tokens, max_tokens, 8.0 * need.size)
 
-    def _alone_s(self, prompt_tokens: float, tokens: float) -> float:
+    def _prompt_tokens(self, need: Need) -> float:
+        return max(1.0, need.size * self._tokens_per_byte)
+
+    def _alone_s(self, need: Need) -> float:
         """Seconds by the profile's arithmetic, which all servers of a model share but for the network."""
         profile = self._profiles[0]
-        return prompt_tokens / profile.prefill_tokens_per_s + tokens * (profile.step_s + profile.step_per_sequence_s)
+        step_s = profile.step_s + profile.step_per_sequence_s
+        return self._prompt_tokens(need) / profile.prefill_tokens_per_s + need.max_tokens * step_s
 
     def _is_known(self, ticket: Ticket, now: float) -> bool:
         """Whether a forecast rests on a recent measurement: a guess must not refuse what nobody has tried."""
@@ -192,7 +202,7 @@ class Fleet:
         site = self.clients[ticket.server].server.site
         late = " (late everywhere: the least violation)" if ticket.slack < 0 else ""
         return (
-            f"{site} of {among} sites: {ticket.forecast_s:.2g} s expected "
+            f"site {site} of {among}: {ticket.forecast_s:.2g} s expected "
             f"of {ticket.limit_s:.2g} s, index {ticket.index:.2f}{late}"
         )
 

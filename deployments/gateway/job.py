@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from deployments.gateway.chooser import Choice
 from deployments.gateway.deadline import Deadline
 from deployments.messages import FinishReason, Passage, Sampling, StageReport
 from deployments.prompts import Message
+from deployments.shared import Shared
 from policies.types import Decision, Path, Prediction, Slo
 
 
@@ -28,6 +30,22 @@ class Job:
     prompt: str | None = None
     choice: Choice | None = None
     """How `decision` came about; None when the request left nothing to choose."""
+    shared: Shared | None = None
+    """The stages that have run for it, when it is done in more than one step."""
+    logprobs: bool = False
+    """Whether the model shall tell how sure it is."""
+    before: Answer | None = None
+    """What the first part of an adaptive path has answered."""
+
+    def ran(self, path: Path) -> Path:
+        """What an answer by `path` is the answer of: an adaptive path if another part came before."""
+        return path if self.before is None else replace(self.before.path, then=path)
+
+    def account(self, reports: Sequence[StageReport]) -> tuple[StageReport, ...]:
+        """`reports` after those of the part before; a stage that both have in common ran once."""
+        earlier = () if self.before is None else self.before.reports
+        known = {id(report) for report in earlier}
+        return (*earlier, *(report for report in reports if id(report) not in known))
 
     def predicted(self, path: Path) -> Prediction | None:
         """What was expected of `path`, which may be a fallback."""
@@ -131,4 +149,6 @@ def _stage(report: StageReport) -> dict[str, Any]:
         "cost_usd": report.cost_usd,
         "energy_j": report.energy_j,
         "energy_source": report.energy_source,
+        "up_bytes": report.up_bytes,
+        "down_bytes": report.down_bytes,
     }

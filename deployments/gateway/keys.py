@@ -17,15 +17,16 @@ class Keys:
         self._digests = tuple(_digest(key.encode()) for key in keys)
 
     @classmethod
-    def from_environment(cls, variable: str | None) -> Keys:
-        """The comma-separated keys in `variable`; open when it is None. Raises ConfigurationError when it holds none."""
+    def from_environment(cls, variable: str | None, setting: str = "gateway.api_keys_env") -> Keys:
+        """The comma-separated keys in `variable`; open when it is None. Raises ConfigurationError when it holds none.
+
+        `setting` is the key of the configuration that names it.
+        """
         if variable is None:
             return cls(())
         keys = tuple(key.strip() for key in os.environ.get(variable, "").split(",") if key.strip())
         if not keys:
-            raise ConfigurationError(
-                f"gateway.api_keys_env names {variable}, but that variable holds no key; set it or drop the entry."
-            )
+            raise ConfigurationError(f"{setting} names {variable}, but that variable holds no key; set it or drop the entry.")
         return cls(keys)
 
     def check(self, authorization: bytes | None) -> None:

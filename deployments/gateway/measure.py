@@ -94,6 +94,6 @@ class Measurer:
         return Measured(path, ran.value, whole.seconds, whole.cost_usd, whole.energy_j, source, spent, signals)
 
     async def _ask(self, model: str, messages: tuple[Message, ...], until: float, sure: bool = False) -> Completion:
-        sampling = Sampling(self._config.models[model].max_tokens)
+        sampling = Sampling(self._config.model_of(model).max_tokens)
         request = GenerateRequest(uuid.uuid4().hex, sampling, messages, fresh=True, logprobs=sure)
         return await self._runner.ask(model, request, until)

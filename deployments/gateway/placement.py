@@ -46,6 +46,13 @@ class Placement:
         """Why this server; empty if there is no other."""
         self._fleet = fleet
 
+    @property
+    def expected_s(self) -> float | None:
+        """Seconds until the answer, as far as measurements tell; None before the first."""
+        if self._fleet is None or (usual_s := self._fleet.usual_s(self.need)) is None:
+            return None
+        return self.ticket.forecast_s if self.ticket is not None else usual_s + self.client.wait_s
+
     def sent(self) -> None:
         """The request has crossed the link."""
         if self._fleet is not None and self.ticket is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from cluster.config import Config
 from cluster.encoder import Encoder
 from cluster.profile import Table
+from cluster.profile.signals import FILE as SIGNALS
 from cluster.profile.table import OUTCOMES, PATHS, QUERIES
 from cluster.snapshot import Snapshot, fit_snapshot, read_profile
 from deployments.gateway.chooser import Chooser
@@ -82,7 +83,7 @@ class Profiled:
         folder = self._config.profile
         if folder is None:
             return ()
-        files = [folder / name for name in (QUERIES, OUTCOMES, PATHS)]
+        files = [folder / name for name in (QUERIES, OUTCOMES, PATHS, SIGNALS)]
         return tuple((file.stat().st_size, file.stat().st_mtime_ns) if file.exists() else (0, 0) for file in files)
 
     async def _run(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -20,13 +20,24 @@ from deployments.gateway.trial import Opened, Trial
 from deployments.gateway.wire import size_of
 from deployments.messages import Completion, Delta, GenerateRequest, Sampling
 from deployments.prompts import Message
-from policies.errors import DeadlineExceeded, EngineFailed, EngineUnavailable, InfeasibleSlo, Overloaded, ServiceError
+from policies.errors import (
+    ContextTooLong,
+    DeadlineExceeded,
+    EngineFailed,
+    EngineUnavailable,
+    InfeasibleSlo,
+    Overloaded,
+    ServiceError,
+)
 from policies.experience import ANSWER, PREPROCESS
+from policies.space import parameter
 from policies.types import NONE, OnInfeasible, Path
 
 T = TypeVar("T")
 _FIRST_SHARE = 0.7
 """Share of the remaining time that a server may take while another could still answer: the last one needs time too."""
+_CARE = 1.25
+"""Times what is expected that a server may take in any case."""
 
 
 class Runner:
@@ -43,7 +54,7 @@ class Runner:
 
     @property
     def clients(self) -> Mapping[str, Sequence[ModelClient]]:
-        """The servers of each model, in the order of the configuration."""
+        """The servers of all that may answer (`Config.options`), in the order of the configuration."""
         return self.dispatch.clients
 
     async def complete(self, job: Job) -> Answer:
@@ -64,13 +75,14 @@ class Runner:
 
         return await self._first_that_works(job, attempt)
 
-    def close(self, job: Job, opened: Opened, last: Delta) -> Answer:
+    def close(self, opened: Opened, last: Delta) -> Answer:
         """The account of a stream whose `last` piece has come."""
-        return self._answer(job, opened.trial, opened.prepared, opened.completion(last), opened.ttft_s)
+        return self._answer(opened.job, opened.trial, opened.prepared, opened.completion(last), opened.ttft_s)
 
     async def ask(self, name: str, request: GenerateRequest, until: float, service: int = ANSWER) -> Completion:
-        """The answer of the model `name` at the best site that gives one. Raises what the last refusal was."""
+        """The answer of `name` at the best site that gives one. Raises what the last refusal was."""
         failure: Exception = EngineUnavailable(name, "it has no server")
+        request = replace(request, mode=parameter(name))
         tried: list[ModelClient] = []
         need = Need(service, size_of(request), request.sampling.max_tokens, until)
         while (placement := self.dispatch.place(name, need, tried)) is not None:
@@ -86,7 +98,7 @@ class Runner:
         async with aclosing(opened.deltas()) as deltas:
             async for delta in deltas:
                 if delta.finish_reason is not None:
-                    return self.close(job, opened, delta)
+                    return self.close(opened, delta)
         raise EngineFailed(opened.trial.client.server.model, "its stream ended without a finish reason")
 
     async def _first_that_works(self, job: Job, attempt: Callable[[Trial, Prepared], Awaitable[T]]) -> T:
@@ -121,6 +133,9 @@ class Runner:
                     break
                 tried.append(placement.client)
                 return await attempt(_trial(job, path, placement, course, is_last), prepared)
+            except ContextTooLong as too_long:
+                course.failed(path, placement, too_long)
+                break  # the model's other servers read no more; another path's model may
             except TimeoutError:
                 error: Exception = _too_late(job, path)
             except (Overloaded, ServiceError, InfeasibleSlo) as refused:
@@ -135,38 +150,38 @@ class Runner:
         raise _Exhausted
 
     def _need(self, path: Path, job: Job, prepared: Prepared) -> Need:
-        model, slo = self._config.models[path.generate], job.slo
+        model, slo = self._config.model_of(path.generate), job.slo
         limited = slo.max_latency_s is not None
         strict = limited and slo.on_infeasible is OnInfeasible.REJECT
-        size = size_of(_request(job, model, prepared))
+        size = size_of(_request(job, path, model, prepared))
         return Need(ANSWER, size, job.sampling_for(model).max_tokens, job.deadline.at, limited, strict)
 
     async def _complete(self, job: Job, trial: Trial, prepared: Prepared) -> Answer:
-        request = _request(job, trial.client.model, prepared)
+        request = _request(job, trial.path, trial.client.model, prepared)
         completion = await trial.client.complete(request, trial.until, trial.placement)
         return self._answer(job, trial, prepared, completion, None)
 
     async def _open(self, job: Job, trial: Trial, prepared: Prepared) -> Opened:
-        request = _request(job, trial.client.model, prepared)
+        request = _request(job, trial.path, trial.client.model, prepared)
         deltas = trial.client.stream(request, trial.first_until, job.deadline.at, trial.placement)
         try:
             first = await anext(deltas)
         except BaseException:
             await deltas.aclose()
             raise
-        return Opened(trial, prepared, _now() - job.deadline.arrived_at, first, deltas)
+        return Opened(job, trial, prepared, _now() - job.deadline.arrived_at, first, deltas)
 
     def _answer(self, job: Job, trial: Trial, prepared: Prepared, completion: Completion, ttft_s: float | None) -> Answer:
-        reports = (*prepared.reports, completion.report)
+        reports = job.account((*prepared.reports, completion.report))
         return Answer(
             completion.text,
             completion.finish_reason,
-            trial.path,
+            job.ran(trial.path),
             trial.client.server.site,
-            trial.reason,
+            f"{trial.reason}; {completion.report.note}" if completion.report.note else trial.reason,
             reports,
             prepared.passages,
-            next((self._links[report.site] for report in reports if report.site in self._links), None),
+            next(filter(None, (report.link or self._links.get(report.site) for report in reports)), None),
             _now() - job.deadline.arrived_at,
             ttft_s,
             trial.number,
@@ -181,13 +196,13 @@ class Runner:
 
         pipeline = await self._stages.get()
         async with asyncio.timeout_at(until):
-            prompt = await pipeline.prepare(path, job.messages, ask)
+            prompt = await pipeline.prepare(path, job.messages, ask, job.shared)
         return Prepared(prompt.messages, prompt.dialogue, prompt.passages, prompt.reports)
 
     async def _ask(self, job: Job, messages: tuple[Message, ...], until: float) -> Completion:
         """Put a preprocessor's question to the configured model."""
         name = self._config.preprocess_model
-        request = GenerateRequest(job.decision_id, Sampling(self._config.models[name].max_tokens), messages)
+        request = GenerateRequest(job.decision_id, Sampling(self._config.model_of(name).max_tokens), messages)
         return await self.ask(name, request, until, PREPROCESS)
 
 
@@ -213,18 +228,26 @@ class _Course:
 
 def _trial(job: Job, path: Path, placement: Placement, course: _Course, is_last: bool) -> Trial:
     why = f"{course.reason}; {placement.reason}" if placement.reason else course.reason
-    first_until, until = _share(job.deadline.first_token_at, is_last), _share(job.deadline.at, is_last)
+    first_until = _share(job.deadline.first_token_at, is_last)
+    until = _share(job.deadline.at, is_last, placement.expected_s)
     return Trial(path, placement, why, first_until, until, course.failures + 1)
 
 
-def _share(end: float, is_last: bool) -> float:
-    """When a try must be done that has until `end` if it is the last, else a part of the time."""
+def _share(end: float, is_last: bool, expected_s: float | None = None) -> float:
+    """When a try must be done that has until `end` if it is the last, else a part of the time.
+
+    A server that is expected to need more than that part is not given up in the middle of an answer that would come in time.
+    """
     now = _now()
-    return now + (1.0 if is_last else _FIRST_SHARE) * (end - now)
+    if is_last:
+        return end
+    return min(end, now + max(_FIRST_SHARE * (end - now), _CARE * (expected_s or 0.0)))
 
 
-def _request(job: Job, model: ModelConfig, prepared: Prepared) -> GenerateRequest:
-    return GenerateRequest(job.decision_id, job.sampling_for(model), prepared.messages, job.prompt)
+def _request(job: Job, path: Path, model: ModelConfig, prepared: Prepared) -> GenerateRequest:
+    mode = parameter(path.generate)
+    sampling = job.sampling_for(model)
+    return GenerateRequest(job.decision_id, sampling, prepared.messages, job.prompt, mode=mode, logprobs=job.logprobs)
 
 
 def _too_late(job: Job, path: Path) -> DeadlineExceeded:

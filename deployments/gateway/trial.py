@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from deployments.gateway.client import ModelClient
 from deployments.gateway.fit import Prepared
+from deployments.gateway.job import Job
 from deployments.gateway.placement import Placement
 from deployments.messages import Completion, Delta
 from policies.errors import EngineFailed
@@ -39,6 +40,7 @@ class Trial:
 class Opened:
     """A stream whose first piece is there: from here on the answer is this server's, whatever happens."""
 
+    job: Job
     trial: Trial
     prepared: Prepared
     ttft_s: float
@@ -47,6 +49,16 @@ class Opened:
     """What follows `first`; closing it stops the engine."""
     text: list[str] = field(default_factory=list)
     """What has been read of it."""
+
+    @property
+    def path(self) -> Path:
+        """What the answer names as its path."""
+        return self.job.ran(self.trial.path)
+
+    @property
+    def site(self) -> str:
+        """Where it is generated."""
+        return self.trial.client.server.site
 
     async def deltas(self) -> AsyncGenerator[Delta, None]:
         """All pieces; closes `rest` at its end."""

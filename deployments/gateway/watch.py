@@ -15,6 +15,8 @@ EVERY_S = 2.0
 """Seconds between two questions whether a server is in doubt."""
 AT_LEAST_EVERY_S = 10.0
 """Seconds after which the cluster is looked at though nothing is in doubt: a look costs some 50 ms of processor time."""
+ELASTIC_EVERY_S = 4.0
+"""The same where replicas may be gone without anything having failed."""
 _PING_S = 2.0
 
 Look = Callable[[], Awaitable[Mapping[str, int]]]
@@ -32,6 +34,7 @@ class Watch:
         self._look = look
         self._clock = clock
         self._looked_at = float("-inf")
+        self._at_least_every_s = ELASTIC_EVERY_S if any(client.may_sleep for client in clients) else AT_LEAST_EVERY_S
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -46,7 +49,7 @@ class Watch:
     async def once(self) -> None:
         """Look at everything if any server is in doubt or the last look is long ago."""
         in_doubt = [client.in_doubt() for client in self._clients]
-        if not any(in_doubt) and self._clock() < self._looked_at + AT_LEAST_EVERY_S:
+        if not any(in_doubt) and self._clock() < self._looked_at + self._at_least_every_s:
             return
         running = await self._look()
         self._looked_at = self._clock()

@@ -24,12 +24,19 @@ def _remote(name: str, site: str, config: Any) -> Engine:
     return RemoteEngine(name, site, config)
 
 
-ENGINES: Registry[Callable[[str, str, Any], Engine]] = Registry(
+def _split(name: str, site: str, config: Any, *parts: Any) -> Engine:
+    """Torch and transformers take seconds, too."""
+    from deployments.models.split.engine import SplitEngine
+
+    return SplitEngine(name, site, config, *parts)
+
+
+ENGINES: Registry[Callable[..., Engine]] = Registry(
     "models.engine",
-    {"llama_cpp": LlamaCppEngine, "vllm": VllmEngine, "remote": _remote, "echo": EchoEngine},
+    {"llama_cpp": LlamaCppEngine, "vllm": VllmEngine, "split": _split, "remote": _remote, "echo": EchoEngine},
 )
 
 
-def open_engine(server: Server, config: ModelConfig) -> Engine:
-    """The engine of one replica of `server`, not yet started."""
-    return ENGINES[config.engine](server.model, server.site, config)
+def open_engine(server: Server, config: ModelConfig, *parts: Any) -> Engine:
+    """The engine of one replica of `server`, not yet started. `parts` is what it needs of other deployments, if anything."""
+    return ENGINES[config.engine](server.model, server.site, config, *parts)

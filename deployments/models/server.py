@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
 from ray import serve
 from ray.serve import Application
 
-from cluster.config import Config, ModelConfig
-from cluster.servers import Server
+from cluster.config import Config, ModelConfig, SplitModel
+from cluster.servers import Server, servers
 from deployments.messages import Completion, Delta, GenerateRequest
 from deployments.models import delivery, open_engine
 from deployments.models.base import Engine
@@ -30,9 +31,9 @@ class ModelServer:
     Cancelling the call, or closing the response generator, stops the engine.
     """
 
-    async def __init__(self, server: Server, config: ModelConfig) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(self, server: Server, config: ModelConfig, *parts: Any) -> None:  # type: ignore[misc]  # Serve awaits it
         """Start the engine. Raises ConfigurationError, which Serve shows in its status."""
-        engine = open_engine(server, config)
+        engine = open_engine(server, config, *parts)
         await engine.start()
         self._engine: Engine = engine
         self._tally = Tally()
@@ -67,8 +68,21 @@ class ModelServer:
             await self._engine.stop()
 
 
-def bind_server(config: Config, server: Server) -> Application:
-    """The deployment of `server`, to be run or to be bound to a gateway."""
+def bind_servers(config: Config) -> dict[str, Application]:
+    """The deployments of all servers by name, those of a split model bound to its part in the cloud; and such parts alone."""
+    clouds = {name: _cloud(config, name, model) for name, model in config.models.items() if isinstance(model, SplitModel)}
+    bound = {}
+    for server in servers(config):
+        parts = (clouds[server.model], config.cluster.link) if server.model in clouds else ()
+        bound[server.deployment_name] = bind_server(config, server, *parts)
+    alone = {
+        f"{name}.cloud": cloud for name, cloud in clouds.items() if cloud is not None and not config.models[name].options(name)
+    }
+    return bound | alone
+
+
+def bind_server(config: Config, server: Server, *parts: Any) -> Application:
+    """The deployment of `server`, to be run or to be bound to a gateway. `parts` is what its engine takes beside the model."""
     model = config.models[server.model]
     deployment = serve.deployment(ModelServer).options(
         name=server.deployment_name,
@@ -81,4 +95,10 @@ def bind_server(config: Config, server: Server) -> Application:
         graceful_shutdown_timeout_s=SHUTDOWN_TIMEOUT_S,
         graceful_shutdown_wait_loop_s=0.5,
     )
-    return deployment.bind(server, model)
+    return deployment.bind(server, model, *parts)
+
+
+def _cloud(config: Config, name: str, model: SplitModel) -> Application | None:
+    from deployments.models.split.server import bind_cloud  # torch, which no other model needs here
+
+    return bind_cloud(config, name, model)

@@ -33,6 +33,8 @@ PRIOR_SLACK = 0.5
 """f(y) that a cold arm is believed to have had."""
 MARGIN = 0.25
 COMFORT = 0.5
+FEW = 6
+"""Requests times servers of a slot that are computed one by one: matrices take longer to set up than that."""
 NO = -1e9
 """Index of a server that breaks C2 or C3."""
 
@@ -62,12 +64,18 @@ class CsUcb(Scheduler):
 
     def prepare(self, arrivals: Arrivals, now: float) -> None:
         self._follow()
-        self._slot: SlotForecast = self.forecast.slot(arrivals, now)
+        self._slot: SlotForecast = self.forecast.slot(arrivals, now, MARGIN)
         self._per_limit = 1.0 / arrivals.limit_s
         self._need = arrivals.bits_per_s
         self._worst_j = self._energy.worst_j(arrivals, self._slot.tokens)
         self._touched: set[int] = set()
         self._base = self._optimism(now)
+        self._per_bandwidth = 1.0 / np.maximum(self.board.bandwidth, 1.0)
+        if len(arrivals) * len(self.board) <= FEW:
+            self._slack = np.empty((len(arrivals), len(self.board)))
+            cells = [[self._refresh(k, server) for server in range(len(self.board))] for k in range(len(arrivals))]
+            self._index = np.array(cells)
+            return
         self._slack = self._constraints()
         self._index = np.minimum(self._slack, COMFORT)
         self._index -= COMFORT
@@ -116,11 +124,10 @@ class CsUcb(Scheduler):
     def _constraints(self) -> Floats:
         """f(y) of placing each request on each server: NO where C2 or C3 would break, below 0 where only C1 would."""
         board = self.board
-        self._per_bandwidth = per_bandwidth = 1.0 / np.maximum(board.bandwidth, 1.0)
         left = board.bandwidth - board.reserved_bits_per_s
-        slack = self._slot.slack(MARGIN, self._per_limit)
-        shares = np.multiply.outer(-self._need, per_bandwidth)
-        shares += left * per_bandwidth
+        slack = self._slot.slack(self._per_limit)
+        shares = np.multiply.outer(-self._need, self._per_bandwidth)
+        shares += left * self._per_bandwidth
         np.minimum(slack, shares, out=slack)
         np.minimum(slack, self._capacity(slice(None)), out=slack)
         narrow = left < self._need.max()

@@ -48,22 +48,24 @@ class Forecast:
         """Whether a sending time was ever measured; else bandwidths are left to whoever tells the board."""
         self._generation = list(board.generation)
 
-    def slot(self, arrivals: Arrivals, now: float) -> SlotForecast:
-        """What latencies these requests would have on every server."""
+    def slot(self, arrivals: Arrivals, now: float, margin: float = 0.0) -> SlotForecast:
+        """What latencies these requests would have on every server, with `margin` standard deviations on top."""
         self._follow()
         classes, group = _classes(arrivals.service)
         arms, belief = self.arms, self.belief
         by_profile: tuple[Floats | float, ...] = (1.0, 1.0 + PRIOR_SPREAD**2, 1.0)
         usual = (belief.ratio[classes], belief.square[classes], belief.length[classes]) if belief else by_profile
         ratio = arms.ratio.mean(usual[0], PRIOR_RATIOS, classes, now)
-        square = arms.square.mean(usual[1], PRIOR_RATIOS, classes, now)
-        spread = np.sqrt(np.maximum(square - ratio**2, 0.0))
+        factor = ratio
+        if margin:
+            square = arms.square.mean(usual[1], PRIOR_RATIOS, classes, now)
+            factor = ratio + margin * np.sqrt(np.maximum(square - ratio**2, 0.0))
         tokens = arrivals.max_tokens * arms.length.mean(usual[2], PRIOR_RATIOS, classes, now)[group, 0]
         seconds_per_bit = 1.0 / np.maximum(self._board.profile_bandwidth, 1.0)
         if self._sent:
             seconds_per_bit = self._seconds_per_bit.mean(seconds_per_bit, PRIOR_BITS, ONLY, now)[0]
             self._board.bandwidth[:] = np.where(self._board.profile_bandwidth > 0, 1.0 / seconds_per_bit, 0.0)
-        return SlotForecast(self._board, arrivals, classes, group, tokens, ratio, spread, seconds_per_bit)
+        return SlotForecast(self._board, arrivals, classes, group, tokens, factor, seconds_per_bit)
 
     def observe(
         self, ticket: Ticket, measured: Measured, now: float, reward: float | None = None, energy: float | None = None
@@ -140,10 +142,10 @@ class SlotForecast:
         classes: Rows,
         group: Ints,
         tokens: Floats,
-        ratio: Floats,
-        spread: Floats,
+        factor: Floats,
         seconds_per_bit: Floats,
     ) -> None:
+        """`factor` of shape (classes, servers) is measured over computed time, with whatever margin is wanted."""
         self._board = board
         self._arrivals = arrivals
         self.classes = classes
@@ -152,7 +154,7 @@ class SlotForecast:
         """Which of `classes` each request is, shape (K,)."""
         self.tokens = tokens
         """Expected lengths of the answers, shape (K,)."""
-        self._ratio, self._spread = ratio, spread
+        self._factor = factor
         self._seconds_per_bit = seconds_per_bit
 
     def typical(self) -> tuple[Floats, Floats]:
@@ -162,28 +164,28 @@ class SlotForecast:
         size = np.bincount(self.group)
         return np.bincount(self.group, self._arrivals.prompt_tokens) / size, np.bincount(self.group, self.tokens) / size
 
-    def all(self, margin: float = 0.0) -> Floats:
-        """Seconds until the answer, with `margin` standard deviations on top, shape (K, servers)."""
-        return self._all(margin, np.ones(len(self._arrivals)))
+    def all(self) -> Floats:
+        """Seconds until the answer, shape (K, servers)."""
+        return self._all(np.ones(len(self._arrivals)))
 
-    def slack(self, margin: float, per_limit: Floats) -> Floats:
+    def slack(self, per_limit: Floats) -> Floats:
         """1 - D / D^Δ for the same D, shape (K, servers); `per_limit` is 1 / D^Δ."""
-        slack = self._all(margin, -per_limit)
+        slack = self._all(-per_limit)
         slack += 1.0
         return slack
 
-    def _all(self, margin: float, scale: Floats) -> Floats:
+    def _all(self, scale: Floats) -> Floats:
         """D * scale as one product, whose result is the only thing as large as requests times servers."""
         board, arrivals = self._board, self._arrivals
-        self._factor = self._ratio + margin * self._spread
         of_server = np.empty((3 * len(self._factor) + 2, len(board)))
         for n, rate in enumerate(self._rates(slice(None))):
             np.multiply(self._factor, rate, out=of_server[n:-2:3])
         of_server[-2], of_server[-1] = self._network(slice(None)), self._seconds_per_bit
         result: Floats = self._needs(scale, len(self._factor)) @ of_server
         near = np.flatnonzero(arrivals.origin >= 0)
-        origin = arrivals.origin[near]
-        result[near, origin] += (board.near_s[origin] - board.far_s[origin]) * scale[near]
+        if len(near):
+            origin = arrivals.origin[near]
+            result[near, origin] += (board.near_s[origin] - board.far_s[origin]) * scale[near]
         return result
 
     def _needs(self, scale: Floats, classes: int) -> Floats:
@@ -201,7 +203,7 @@ class SlotForecast:
         return needs
 
     def cell(self, k: int, server: int) -> Expected:
-        """Request `k` on `server` as the board is now, with the margin of `all`."""
+        """Request `k` on `server` as the board is now."""
         arrivals, board = self._arrivals, self._board
         waits, per_prompt_token, per_token = self._rates(server)
         near = board.near_s[server] - board.far_s[server] if arrivals.origin[k] == server else 0.0

@@ -33,6 +33,25 @@ class Mode:
         if self.kind is Kind.VERIFIED and self.drafts < 1:
             raise ValueError(f"verified needs at least one draft, not {self.drafts}")
 
+    @classmethod
+    def parse(cls, name: str, threshold: float) -> Mode:
+        """`standalone`, a number for collaborative@θ, or `verified@K`; the others than collaborative take `threshold` for θ.
+
+        Raises ValueError for anything else.
+        """
+        kind, at, drafts = name.partition("@")
+        if name == Kind.STANDALONE:
+            return cls(Kind.STANDALONE, threshold)
+        if kind == Kind.VERIFIED and at and drafts.isdecimal():
+            return cls(Kind.VERIFIED, threshold, int(drafts))
+        try:
+            threshold = float(name)
+        except ValueError:
+            raise ValueError(
+                f"{name!r} is no way to answer; write standalone, a threshold from 0 to 1 like 0.8, or verified@4"
+            ) from None
+        return cls(Kind.COLLABORATIVE, threshold)
+
     @property
     def asks(self) -> bool:
         """Whether the cloud takes part."""

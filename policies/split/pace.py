@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from policies.split.line import Line
+
 _GAIN = 1 / 8
 _DEVIATION_GAIN = 1 / 4
 _DEVIATIONS = 4
@@ -42,8 +44,8 @@ class Pace:
 
     round_trip: Mean = field(default_factory=Mean)
     """From question to answer without the cloud's own time."""
-    cloud_position: Mean = field(default_factory=Mean)
-    """The cloud's time for a question, for each position that was waiting."""
+    cloud: Line = field(default_factory=Line)
+    """The cloud's time for a question, over the positions that were waiting: a pass costs something whatever is in it."""
     edge_token: Mean = field(default_factory=Mean)
     """The edge's time for one token."""
     length: Mean = field(default_factory=Mean)
@@ -53,14 +55,14 @@ class Pace:
 
     def ask_s(self, positions: int) -> float:
         """What a question about the last of `positions` that the cloud has not computed can be expected to take."""
-        return self.round_trip.known() + positions * self.cloud_position.known()
+        return self.round_trip.known() + self.cloud.at(positions)
 
     def limit_s(self, positions: int) -> float:
         """After how long such a question counts as lost."""
         if self.round_trip.value is None:
             return _UNKNOWN_LIMIT_S
         late = self.round_trip.value + _DEVIATIONS * self.round_trip.deviation
-        return max(_LEAST_LIMIT_S, late + _SLACK * positions * self.cloud_position.known())
+        return max(_LEAST_LIMIT_S, late + _SLACK * self.cloud.at(positions))
 
     def affords(self, left_s: float | None, tokens_left: int, positions: int) -> bool:
         """Whether a question fits into `left_s`, with the rest of the answer said by the edge alone behind it.
@@ -83,6 +85,6 @@ class Pace:
         for chance in chances:
             chain *= chance
             gained += chain
-        draft_s = self.edge_token.known() + self.cloud_position.known()
+        draft_s = self.edge_token.known() + self.cloud.each
         taken_s = self.ask_s(1) + len(chances) * draft_s
         return (gained + chain * next_chance) * taken_s >= gained * (taken_s + draft_s)

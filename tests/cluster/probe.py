@@ -10,6 +10,7 @@ import ray
 
 from deployments.messages import Delta, GenerateRequest
 from deployments.models.server import ModelServer
+from deployments.models.split.server import SplitCloud
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +49,10 @@ class ProbedServer(ModelServer):
     async def state(self) -> State:
         labels = ray.get_runtime_context().get_node_labels()
         return State(labels, os.getpid(), self.said, self.begun, self.ended)
+
+
+class ProbedCloud(SplitCloud):
+    """The real part of a split model, which tells where it is."""
+
+    async def labels(self) -> dict[str, str]:
+        return ray.get_runtime_context().get_node_labels()

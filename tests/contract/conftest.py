@@ -21,6 +21,8 @@ from cluster.config import load
 from cluster.log import read_log
 from cluster.ports import free_ports
 from cluster.profile import PathRow, Table, write_table
+from examples.smart_home.export import CLOUD_FOLDER
+from examples.smart_home.huggingface import EXITS_FILE
 from policies.types import Profile
 
 KEY = "a-key-of-the-test"
@@ -38,6 +40,16 @@ SETTINGS = {
         "slow": {"engine": "echo", "cpus": 0.1, "delay_s": 8.0, "max_ongoing": 1, "max_queued": 1},
         "talker": {"engine": "echo", "cpus": 0.1, "tokens_per_s": 4, "max_ongoing": 1, "max_queued": 1},
         "narrow": {"engine": "echo", "cpus": 0.1, "delay_s": 1.0, "max_ongoing": 1, "max_queued": 2},
+        "split": {
+            "engine": "split",
+            "path": str(CLOUD_FOLDER),
+            "exits": str(CLOUD_FOLDER / EXITS_FILE),
+            "exit_layers": [3, 5],
+            "modes": ["standalone", "0.8", "1", "verified@6"],
+            "cpus": 0.1,
+            "max_tokens": 40,
+            "cloud": {"cpus": 0.1},
+        },
     },
     "default_path": "none/none/none/large",
     "fallback_path": "none/none/none/small",
@@ -45,14 +57,14 @@ SETTINGS = {
 }
 LAMPS = [f"Is the lamp in the {room} on?" for room in ("hall", "kitchen", "bedroom", "garage", "attic", "bathroom")]
 OTHERS = [f"Where is the {animal}?" for animal in ("cat", "dog", "bird", "mouse", "horse", "cow")]
-SECONDS = {"none/none/none/small": 0.2, "none/none/none/large": 1.0}
+SMALL, LARGE = "none/none/none/small", "none/none/none/large"
 
 
-def write_profile(folder: Path) -> None:
-    """The small model knows about lamps, the large one about the rest."""
+def write_profile(folder: Path, rest: str = LARGE) -> None:
+    """The small model knows about lamps, the slower path `rest` about the rest."""
     cells = np.array([[1.0, 0.0]] * len(LAMPS) + [[0.0, 1.0]] * len(OTHERS))
-    queries, paths = (*LAMPS, *OTHERS), tuple(SECONDS)
-    seconds = np.tile(list(SECONDS.values()), (len(queries), 1))
+    queries, paths = (*LAMPS, *OTHERS), (SMALL, rest)
+    seconds = np.tile([0.2, 1.0], (len(queries), 1))
     profile = Profile(queries, queries, paths, cells, seconds, seconds / 1e4, seconds * 10)
     rows = tuple(
         PathRow(name, tier, generate=name.rpartition("/")[2]) for name, tier in zip(paths, ("edge", "cloud"), strict=True)

@@ -15,11 +15,9 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from cluster.config import load
 from cluster.log import profile_from_log, read_log
-from tests.contract.conftest import KEY, LAMPS, OTHERS, Service
+from tests.contract.conftest import KEY, LAMPS, LARGE, OTHERS, SMALL, Service
 
 pytestmark = [pytest.mark.cluster, pytest.mark.contract, pytest.mark.models]
-
-SMALL, LARGE = "none/none/none/small", "none/none/none/large"
 
 
 def ask(client: openai.OpenAI, *turns: str, **slo: Any) -> dict[str, Any]:

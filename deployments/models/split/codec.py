@@ -7,7 +7,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
-from deployments.models.split.errors import StateError
+from deployments.models.split.errors import FrameError, StateError
 
 
 class Wire(IntEnum):
@@ -24,6 +24,14 @@ class Wire(IntEnum):
 
 
 _TYPES = {Wire.FLOAT16: torch.float16, Wire.BFLOAT16: torch.bfloat16, Wire.FLOAT32: torch.float32}
+
+
+def wire_named(number: int) -> Wire:
+    """The format of that number. Raises FrameError if there is none."""
+    try:
+        return Wire(number)
+    except ValueError:
+        raise FrameError(f"states of format {number} are not known here") from None
 
 
 def position_bytes(wire: Wire, width: int) -> int:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deployments.models.split.codec import Wire, decode, position_bytes
+from deployments.models.split.codec import Wire, decode, position_bytes, wire_named
 from deployments.models.split.draw import Draw
-from deployments.models.split.errors import FrameError, StateError
+from deployments.models.split.errors import StateError
 from deployments.models.split.frames import Frame
 from deployments.models.split.kv import KvCache
 
@@ -45,10 +45,7 @@ class Context:
 
     def put(self, frame: Frame) -> None:
         """Keep a STATES frame for later. Raises FrameError or StateError when it cannot be what the width demands."""
-        try:
-            size = position_bytes(Wire(frame.wire), self._width)
-        except ValueError:
-            raise FrameError(f"states of format {frame.wire} are not known here") from None
+        size = position_bytes(wire_named(frame.wire), self._width)
         if not frame.count or len(frame.payload) != frame.count * size:
             raise StateError(f"{frame.count} positions of width {self._width} are not {len(frame.payload)} bytes")
         self._inbox.append(frame)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
+from cluster.energy import EnergyMeter
 from deployments.models.split.batcher import Batcher
 from deployments.models.split.cloud import CloudPart, Job
+from deployments.models.split.codec import position_bytes, wire_named
 from deployments.models.split.context import Context
 from deployments.models.split.draw import Draw
 from deployments.models.split.errors import FrameError, SplitError
-from deployments.models.split.frames import Frame, Kind, pack_tokens, unpack, unpack_tokens
+from deployments.models.split.frames import Frame, Kind, Question, pack_tokens, unpack
 
 CHUNK = 512
 """Positions of one session in one pass: a long prompt must not hold up the others for its whole length."""
-MICROSECONDS = struct.Struct("<I")
+WORK = struct.Struct("<If")
+"""Microseconds and joules of an answer, before its tokens."""
 
 
 class Desk:
@@ -31,12 +35,15 @@ class Desk:
         memory_bytes: int,
         idle_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
+        meter: EnergyMeter | None = None,
     ) -> None:
+        """`part` computes in `thread`; with a `meter` answers say how many joules they took."""
         self._part = part
         self._batcher = Batcher(part.run, thread)
         self._memory_bytes = memory_bytes
         self._idle_s = idle_s
         self._clock = clock
+        self._meter = meter
         self._contexts: dict[int, Context] = {}
         self._owners: dict[int, Hashable] = {}
         self.positions = 0
@@ -95,7 +102,11 @@ class Desk:
                 "same checkpoint and the same exits",
             )
         if frame.kind is Kind.ASK:
-            return await self._answer(frame)
+            question = Question.unpack(frame.payload)
+            if question.states:
+                self._context(frame.session, owner).put(_last_states(frame, question.states, self._part.width))
+                self._make_room(frame.session)
+            return await self._answer(frame, question.generated)
         if frame.kind in (Kind.OPEN, Kind.STATES):
             context = self._context(frame.session, owner)
             if frame.kind is Kind.OPEN:
@@ -106,7 +117,7 @@ class Desk:
             return None
         raise FrameError(f"{frame.kind.name} is nothing that an edge says")
 
-    async def _answer(self, ask: Frame) -> Frame:
+    async def _answer(self, ask: Frame, generated: Sequence[int]) -> Frame:
         context = self._contexts.get(ask.session)
         if context is None or context.draw is None:
             return Frame(Kind.MISSING, ask.model, ask.session, ask.epoch, afresh=True)
@@ -118,30 +129,35 @@ class Desk:
             if ask.first < context.cache.length:
                 told = context.repeated(ask.first, ask.count)
                 if told is not None:
-                    return self._tokens(ask, told, 0.0)
+                    return self._tokens(ask, told, 0.0, 0.0)
                 context.go_back(ask.first)
             end = ask.first + ask.count
             missing = context.missing(end)
             if missing is not None:
                 return Frame(Kind.MISSING, ask.model, ask.session, context.epoch, missing)
-            needed = context.cache.bytes_for(end)
-            if needed > self._memory_bytes:
+            grown = context.cache.nbytes_for(end)
+            if not self._make_room(ask.session, grown - context.cache.nbytes):
+                taken = self.nbytes - context.nbytes
                 return self._refusal(
-                    ask, f"{end} positions take {needed} bytes, more than the {self._memory_bytes} of all sessions"
+                    ask,
+                    f"{end} positions take {grown} bytes; {taken} of {self._memory_bytes} are taken by sessions that are at work",
                 )
             began = self._clock()
-            told = await self._compute(context, context.draw, end, ask)
-            self._make_room(ask.session)
-            return self._tokens(ask, told, self._clock() - began)
+            span = self._meter.span() if self._meter else None
+            try:
+                told = await self._compute(context, end, Job(context, context.draw, 0, ask.count, generated))
+            finally:
+                joules = span.end() if span else 0.0
+            return self._tokens(ask, told, self._clock() - began, joules)
 
-    async def _compute(self, context: Context, draw: Draw, end: int, ask: Frame) -> list[int]:
+    async def _compute(self, context: Context, end: int, job: Job) -> list[int]:
         positions = end - context.cache.length
         self.positions += positions
-        while positions > max(CHUNK, ask.count):
-            step = min(CHUNK, positions - ask.count)
-            await self._batcher(Job(context, draw, step))
+        while positions > max(CHUNK, job.asked):
+            step = min(CHUNK, positions - job.asked)
+            await self._batcher(replace(job, positions=step, asked=0))
             positions -= step
-        return await self._batcher(Job(context, draw, positions, ask.count, unpack_tokens(ask.payload)))
+        return await self._batcher(replace(job, positions=positions))
 
     def _context(self, session: int, owner: Hashable) -> Context:
         context = self._contexts.get(session)
@@ -151,24 +167,37 @@ class Desk:
         context.used_at = self._clock()
         return context
 
-    def _make_room(self, session: int) -> None:
-        """Forget sessions, the one unused for longest first, until all fit; that of the caller and those at work stay."""
-        excess = self.nbytes - self._memory_bytes
+    def _make_room(self, session: int, more: int = 0) -> bool:
+        """Forget sessions, the one unused for longest first, until all fit and `more` bytes beside them; whether they do.
+
+        That of the caller and those at work stay.
+        """
+        excess = self.nbytes + more - self._memory_bytes
         for other in sorted(self._contexts, key=lambda s: self._contexts[s].used_at):
             if excess <= 0:
-                return
+                break
             context = self._contexts[other]
             if other != session and not context.lock.locked():
                 excess -= context.nbytes
                 self._forget(other)
+        return excess <= 0
 
     def _forget(self, session: int) -> None:
         self._contexts.pop(session, None)
         self._owners.pop(session, None)
 
-    def _tokens(self, ask: Frame, told: list[int], seconds: float) -> Frame:
-        payload = MICROSECONDS.pack(min(int(seconds * 1e6), 2**32 - 1)) + pack_tokens(told)
+    def _tokens(self, ask: Frame, told: list[int], seconds: float, joules: float) -> Frame:
+        payload = WORK.pack(min(int(seconds * 1e6), 2**32 - 1), joules) + pack_tokens(told)
         return Frame(Kind.TOKENS, ask.model, ask.session, ask.epoch, ask.first, ask.count, payload=payload)
 
     def _refusal(self, frame: Frame, why: str) -> Frame:
         return Frame(Kind.REFUSED, self._part.fingerprint, frame.session, payload=why.encode())
+
+
+def _last_states(ask: Frame, states: bytes, width: int) -> Frame:
+    """The STATES frame that an ASK frame has in it."""
+    count = len(states) // position_bytes(wire_named(ask.wire), width)
+    first = ask.first + ask.count - count
+    if first < 0:
+        raise FrameError(f"{count} positions end before position {ask.first + ask.count} of a text")
+    return replace(ask, kind=Kind.STATES, first=first, count=count, payload=states)

@@ -22,7 +22,8 @@ class Draw:
 
     The noise of a position comes from seed and position alone (Gumbel-max trick), so the same distribution gives the same
     token at the edge, in the cloud, and in a model that is not split. A draft drawn by an early exit is therefore checked by
-    equality with the full model's own draw: what is emitted is always a draw from the full model's distribution.
+    equality with the full model's own draw: what is emitted is always a draw from the full model's distribution
+    (coupling without communication, arXiv 2408.07978).
     """
 
     temperature: float = 0.0

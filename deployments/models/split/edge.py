@@ -13,6 +13,7 @@ from torch.nn.functional import embedding
 from deployments.models.split.checkpoint import EMBEDDING, Checkpoint
 from deployments.models.split.codec import Wire, encode
 from deployments.models.split.draw import Draw
+from deployments.models.split.errors import StateError
 from deployments.models.split.heads import Head, exit_heads
 from deployments.models.split.kv import KvCache
 from deployments.models.split.layers import Layers, Segment
@@ -39,6 +40,8 @@ class Text:
     upper: KvCache | None
     """Layers a+1..b; behind `lower` by the tokens that left at the first exit. None when there are no such layers."""
     prompt_length: int = 0
+    is_sent: bool = True
+    """Whether states are kept for the link."""
     states: list[bytes] = field(default_factory=list)
     """The state after layer a of every token that was read, as it crosses the link."""
     pending: list[Tensor] = field(default_factory=list)
@@ -47,6 +50,8 @@ class Text:
     """What the first exit says after the last token that was read."""
     second: Guess | None = None
     """What the second exit says there, if it was asked."""
+    failure: StateError | None = None
+    """Why its states cannot cross the link."""
 
     def __post_init__(self) -> None:
         self.prompt_length = len(self.tokens)
@@ -96,16 +101,16 @@ class EdgePart:
         self._upper = Layers(checkpoint, partition.a, partition.b, dtype, device)
         self._heads = exit_heads(checkpoint, partition, exits, dtype, device)
 
-    def open(self, prompt: Sequence[int], draw: Draw) -> Text:
-        """A text of which nothing is read."""
-        return Text(list(prompt), draw, self._lower.new_cache(), self._upper.new_cache() if len(self._upper) else None)
+    def open(self, prompt: Sequence[int], draw: Draw, *, is_sent: bool = True) -> Text:
+        """A text of which nothing is read. What stays at the edge need not fit the link's number format."""
+        upper = self._upper.new_cache() if len(self._upper) else None
+        return Text(list(prompt), draw, self._lower.new_cache(), upper, is_sent=is_sent)
 
     @torch.inference_mode()
     def read(self, texts: Sequence[Text], most: int) -> list[Guess | None]:
         """Run layers 1..a over unread tokens, at most `most` of each text.
 
-        What the first exit says after the last token; None for a text that is not at its end. Raises StateError for a state
-        that cannot cross the link, having read nothing.
+        What the first exit says after the last token; None for a text that is not at its end, and for one with a `failure`.
         """
         segments = []
         for text in texts:
@@ -113,13 +118,14 @@ class EdgePart:
             segments.append(Segment(text.lower, embedding(tokens, self._embedding)))
         outputs = self._lower.run(segments)
         for text, states in zip(texts, outputs, strict=True):
-            text.states.extend(encode(states, self._wire))
             if text.upper is not None:
                 text.pending.append(states)
-        whole = [(text, states) for text, states in zip(texts, outputs, strict=True) if not text.unread]
+            if text.is_sent:
+                _keep(text, states, self._wire)
+        whole = [(text, states) for text, states in zip(texts, outputs, strict=True) if not (text.unread or text.failure)]
         for text, guess in zip((text for text, _ in whole), _guesses(whole, self._heads[self.partition.a]), strict=True):
             text.first, text.second = guess, None
-        return [None if text.unread else text.first for text in texts]
+        return [None if text.unread or text.failure else text.first for text in texts]
 
     @torch.inference_mode()
     def deepen(self, texts: Sequence[Text]) -> list[Guess]:
@@ -133,6 +139,13 @@ class EdgePart:
             text.pending.clear()
             text.second = guess
         return guesses
+
+
+def _keep(text: Text, states: Tensor, wire: Wire) -> None:
+    try:
+        text.states.extend(encode(states, wire))
+    except StateError as error:  # the other texts of the pass are well
+        text.failure = error
 
 
 def _guesses(texts: Sequence[tuple[Text, Tensor]], head: Head) -> list[Guess]:

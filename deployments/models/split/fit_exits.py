@@ -23,13 +23,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, track
 from rich.table import Table
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from cluster.cli.options import Json, one_sentence, print_json
 from deployments.models.split.checkpoint import Checkpoint
 from deployments.models.split.corpus import open_tokenizer, read_pieces, windows
 from deployments.models.split.fitting import CONFIDENT, Fitted, Fitting, Teacher
+from deployments.models.split.partition import Partition
 from policies.errors import ConfigurationError, IsthmusError
 
 WINDOW = 256
@@ -76,9 +77,8 @@ class Task:
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on."""
-        config = json.dumps(self.checkpoint.config.to_dict(), sort_keys=True, default=str)
         return {
-            "model": zlib.crc32(config.encode()),
+            "model": self.checkpoint.fingerprint(Partition(self.layers[0], self.layers[-1], self.checkpoint.layers)),
             "layers": list(self.layers),
             "text": zlib.crc32(self.windows.numpy().tobytes()),
             "epochs": self.epochs,
@@ -131,8 +131,8 @@ def fit(task: Task, report: Report, save_every_s: float = SAVE_EVERY_S) -> list[
     Raises ConfigurationError when a run for something else stands in the way, IsthmusError when the loss is no number.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = (task.checkpoint.config.dtype or torch.float32) if device.type == "cuda" else torch.float32
-    teacher = Teacher(task.checkpoint, task.layers, dtype, device)
+    stored: torch.dtype = task.checkpoint.config.dtype or torch.float32  # transformers overwrites it when layers are made
+    teacher = Teacher(task.checkpoint, task.layers, stored if device.type == "cuda" else torch.float32, device)
     fitting = Fitting(teacher, task.layers, task.steps)
     task.out.parent.mkdir(parents=True, exist_ok=True)
     _take_up(task, fitting)
@@ -148,7 +148,7 @@ def fit(task: Task, report: Report, save_every_s: float = SAVE_EVERY_S) -> list[
             saved_at = time.monotonic()
             saving_s = saved_at - began
     fitted = fitting.measure(_unseen(task, report))
-    _write(task, fitting)
+    _write(task, fitting, stored)
     task.part.unlink(missing_ok=True)
     return fitted
 
@@ -174,14 +174,13 @@ def _unseen(task: Task, report: Report) -> Iterator[Tensor]:
         report("measuring", number, len(batches), "")
 
 
-def _write(task: Task, fitting: Fitting) -> None:
-    dtype = task.checkpoint.config.dtype or torch.float32
+def _write(task: Task, fitting: Fitting, dtype: torch.dtype) -> None:
     tensors = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in fitting.tensors().items()}
     metadata = {"format": "pt", "exit_layers": json.dumps(list(task.layers))}
-    _replace(task.out, lambda file: save_file(tensors, file, metadata=metadata))
+    _replace(task.out, lambda file: file.write_bytes(save(tensors, metadata)))  # with the usual permissions
 
 
-def _replace(file: Path, write: Callable[[Path], None]) -> None:
+def _replace(file: Path, write: Callable[[Path], object]) -> None:
     """Write beside `file` and put it in its place, so that it is whole at any time."""
     fresh = file.with_name(file.name + ".new")
     write(fresh)

@@ -19,6 +19,7 @@ from deployments.models.split.errors import FrameError
 VERSION = 1
 _HEADER = struct.Struct("<IBBHIQIHBB")
 _CHECKSUM = struct.Struct("<I")
+_COUNT = struct.Struct("<H")
 OVERHEAD = _HEADER.size + _CHECKSUM.size
 """Bytes of a frame without payload."""
 
@@ -31,11 +32,14 @@ class Kind(IntEnum):
     STATES = 2
     """States of `count` positions from `first` on."""
     ASK = 3
-    """The tokens that follow the positions `first`..`first + count - 1`; the payload may hold tokens generated so far."""
+    """The tokens that follow the positions `first`..`first + count - 1`.
+
+    The payload (`Question`) may hold the tokens generated so far, and the last states, those of `first + count - 1` and before.
+    """
     CLOSE = 4
     """The session is over."""
     TOKENS = 5
-    """Microseconds of computing, then the `count` tokens asked for, each u32."""
+    """Microseconds (u32) and joules (f32) of the work, then the `count` tokens asked for, each u32."""
     MISSING = 6
     """Everything from position `first` on is missing, as of `epoch`."""
     REFUSED = 7
@@ -56,7 +60,7 @@ class Frame:
     count: int = 0
     wire: int = 0
     afresh: bool = False
-    """With STATES: what was sent before from `first` on is void; with MISSING: the session is not known."""
+    """With states: what was sent before of their positions and later ones is void; with MISSING: the session is not known."""
     payload: bytes = b""
 
     def pack(self) -> bytes:
@@ -110,3 +114,26 @@ def unpack_tokens(payload: bytes) -> list[int]:
     if len(payload) % 4:
         raise FrameError(f"{len(payload)} bytes are no whole number of tokens")
     return list(struct.unpack(f"<{len(payload) // 4}I", payload))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The payload of an ASK frame."""
+
+    generated: list[int]
+    states: bytes
+
+    def pack(self) -> bytes:
+        """As bytes."""
+        return b"".join((_COUNT.pack(len(self.generated)), pack_tokens(self.generated), self.states))
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> Question:
+        """The inverse. Raises FrameError when fewer tokens are there than were announced."""
+        if len(payload) < _COUNT.size:
+            raise FrameError("a question holds at least the number of its tokens")
+        (count,) = _COUNT.unpack_from(payload)
+        states_at = _COUNT.size + 4 * count
+        if len(payload) < states_at:
+            raise FrameError(f"{count} tokens were announced, {len(payload) - _COUNT.size} bytes are there")
+        return cls(unpack_tokens(payload[_COUNT.size : states_at]), payload[states_at:])

@@ -24,18 +24,18 @@ class KvCache:
         """Memory that it takes."""
         return self._buffer.nbytes
 
-    def bytes_for(self, positions: int) -> int:
-        """Memory that `positions` take at the least."""
+    def nbytes_for(self, length: int) -> int:
+        """Memory that it will take with room for `length` positions."""
         _, layers, heads, _, head_dim = self._buffer.shape
-        return 2 * layers * heads * positions * head_dim * self._buffer.itemsize
+        return 2 * layers * heads * self._room_for(length) * head_dim * self._buffer.itemsize
 
     def reserve(self, positions: int) -> None:
         """Make room for `positions` more."""
-        needed, room = self.length + positions, self._buffer.shape[3]
-        if needed <= room:
-            return
         shape = list(self._buffer.shape)
-        shape[3] = max(needed, 2 * room, _FIRST)
+        room = self._room_for(self.length + positions)
+        if room == shape[3]:
+            return
+        shape[3] = room
         grown = self._buffer.new_empty(shape)
         grown[:, :, :, : self.length] = self._buffer[:, :, :, : self.length]
         self._buffer = grown
@@ -57,6 +57,10 @@ class KvCache:
     def truncate(self, length: int) -> None:
         """Forget the positions from `length` on."""
         self.length = min(self.length, length)
+
+    def _room_for(self, length: int) -> int:
+        room = int(self._buffer.shape[3])
+        return room if length <= room else max(length, 2 * room, _FIRST)
 
     def read(self) -> Tensor:
         """All keys and values: (2, layers, heads, length, head_dim)."""

@@ -10,7 +10,7 @@ from deployments.models.split.batcher import Batcher
 from deployments.models.split.codec import Wire
 from deployments.models.split.draw import Draw
 from deployments.models.split.edge import EdgePart, Guess, Text
-from deployments.models.split.errors import CloudRefused, LinkError
+from deployments.models.split.errors import LinkError
 from deployments.models.split.link import Link
 from deployments.models.split.uplink import Told, Uplink
 from policies.split.backoff import Backoff
@@ -35,30 +35,34 @@ class Speaker:
         self._deepening: Batcher[Text, Guess] = Batcher(part.deepen, thread)
         self.pace = Pace()
         self.backoff = Backoff()
+        self.why = ""
+        """Why the last question that failed did."""
 
     @property
     def passes(self) -> int:
         """Passes through the lower layers so far."""
         return self._reading.passes
 
-    def open(self, prompt: Sequence[int], draw: Draw) -> Text:
+    def open(self, prompt: Sequence[int], draw: Draw, *, is_sent: bool) -> Text:
         """A text to be continued."""
-        return self._part.open(prompt, draw)
+        return self._part.open(prompt, draw, is_sent=is_sent)
 
     def connect(self, text: Text) -> Uplink | None:
-        """A session of `text` in the cloud; None without a link."""
-        return Uplink(self._link, text, self._part.fingerprint, self._wire) if self._link else None
+        """A session of `text` in the cloud; None without a link, or if it is not to be sent."""
+        return Uplink(self._link, text, self._part.fingerprint, self._wire) if self._link and text.is_sent else None
 
     async def read(self, text: Text, uplink: Uplink | None) -> Guess:
-        """Layers 1..a over all unread tokens, their states on the way to the cloud; what the first exit says."""
-        began, tokens = self._clock(), len(text.unread)
-        guess = None if tokens else text.first
+        """Layers 1..a over all unread tokens, their states on the way to the cloud; what the first exit says.
+
+        Raises StateError for states that cannot cross the link.
+        """
+        guess = None if text.unread else text.first
         while guess is None:
             guess = await self._reading(text)
+            if text.failure is not None:
+                raise text.failure
             if uplink is not None:
                 uplink.offer()
-        if tokens == 1:
-            self.pace.edge_token.note(self._clock() - began)
         return guess
 
     async def deepen(self, text: Text) -> Guess:
@@ -66,24 +70,27 @@ class Speaker:
         return text.second or await self._deepening(text)
 
     async def ask(self, uplink: Uplink, first: int, count: int, fresh: int, left_s: float | None) -> Told | None:
-        """The full model's word, None if the link or the cloud does not give it in time. `fresh` positions are new to it."""
+        """The full model's word, None if it does not come in time. `fresh` positions are new to the cloud.
+
+        Raises CloudRefused when the cloud does not go on with this session; others may do better.
+        """
         limit_s = self.pace.limit_s(fresh)
         try:
             told = await uplink.ask(first, count, limit_s if left_s is None else min(limit_s, left_s))
-        except LinkError:
+        except LinkError as error:
             self.backoff.failed(self._clock())
-            return None
-        except CloudRefused:
-            self.backoff.failed(self._clock())
+            self.why = str(error)
             return None
         self.backoff.succeeded()
         self.pace.round_trip.note(told.round_trip_s)
-        self.pace.cloud_position.note(told.cloud_s / fresh)
+        self.pace.cloud.note(fresh, told.cloud_s)
         return told
 
-    def can_ask(self, left_s: float | None, tokens_left: int, fresh: int) -> bool:
-        """Whether link and time left allow a question."""
-        return self.backoff.allows(self._clock()) and self.pace.affords(left_s, tokens_left, fresh)
+    def why_not(self, left_s: float | None, tokens_left: int, fresh: int) -> str | None:
+        """Why link or time left allow no question; None if they do."""
+        if not self.backoff.allows(self._clock()):
+            return self.why
+        return None if self.pace.affords(left_s, tokens_left, fresh) else "the time left was too short for a question"
 
     def now(self) -> float:
         """Seconds on the clock of all answers."""

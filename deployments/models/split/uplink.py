@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deployments.models.split.codec import Wire
-from deployments.models.split.desk import MICROSECONDS
+from deployments.models.split.desk import WORK
 from deployments.models.split.edge import Text
 from deployments.models.split.errors import CloudRefused, FrameError, LinkError
-from deployments.models.split.frames import Frame, Kind, pack_tokens, unpack, unpack_tokens
+from deployments.models.split.frames import Frame, Kind, Question, unpack, unpack_tokens
 from deployments.models.split.link import Link
 
 FLUSH_BYTES = 2048
@@ -33,6 +33,8 @@ class Traffic:
     """Seconds between questions and their answers, the cloud's computing included."""
     cloud_s: float = 0.0
     """Seconds that the cloud computed, or waited for its turn."""
+    cloud_j: float = 0.0
+    """Joules that the cloud says it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Uplink:
         """New states are there; send them if they are worth a frame."""
         waiting = self._text.states[self._sent :]
         if sum(map(len, waiting)) >= FLUSH_BYTES:
-            self._upload(self._news())
+            self._upload(self._opening() + self._states())
 
     def take_back(self, length: int) -> None:
         """The text was cut to `length` because an answer of the cloud said so."""
@@ -97,12 +99,13 @@ class Uplink:
     def close(self) -> None:
         """The answer is complete: let the cloud forget it."""
         if self._opened:
-            self._upload(self._frame(Kind.CLOSE).pack())
+            self._upload(Frame(Kind.CLOSE, *self._name).pack())
 
     async def _exchange(self, first: int, count: int) -> Frame:
-        generated = self._text.tokens[self._text.prompt_length : first + count] if self._text.draw.needs_text else []
-        ask = self._frame(Kind.ASK, first=first, count=count, payload=pack_tokens(generated))
-        message = self._news() + ask.pack()
+        message = self._opening()
+        while len(self._text.states) - self._sent > MOST_PER_FRAME:
+            message += self._states()
+        message += self._question(first, count)
         self.traffic.up += len(message)
         reply = await self._link.ask(message)
         self.traffic.down += len(reply)
@@ -119,12 +122,15 @@ class Uplink:
         return answer
 
     def _told(self, answer: Frame, count: int, elapsed_s: float) -> Told:
-        microseconds = MICROSECONDS.unpack_from(answer.payload)[0]
-        tokens = unpack_tokens(answer.payload[MICROSECONDS.size :])
+        if len(answer.payload) < WORK.size:
+            raise LinkError(f"{len(answer.payload)} bytes are no answer")
+        microseconds, joules = WORK.unpack_from(answer.payload)
+        tokens = unpack_tokens(answer.payload[WORK.size :])
         if len(tokens) != count:
             raise LinkError(f"the cloud gave {len(tokens)} tokens for {count}")
         cloud_s = microseconds / 1e6
         self.traffic.cloud_s += cloud_s
+        self.traffic.cloud_j += joules
         return Told(tokens, max(0.0, elapsed_s - cloud_s), cloud_s)
 
     def _resend_from(self, missing: Frame) -> None:
@@ -139,31 +145,37 @@ class Uplink:
         if missing.afresh or missing.epoch != self._epoch:
             self._cut = self._sent if self._epoch else None
 
-    def _news(self) -> bytes:
-        """All that the cloud has not been sent yet, as frames."""
-        frames = []
-        if not self._opened:
-            frames.append(self._frame(Kind.OPEN, payload=self._text.draw.pack()))
-            self._opened = True
-        while self._sent < len(self._text.states):
-            states = self._text.states[self._sent : self._sent + MOST_PER_FRAME]
-            frames.append(
-                self._frame(
-                    Kind.STATES,
-                    first=self._sent,
-                    count=len(states),
-                    wire=int(self._wire),
-                    afresh=self._cut is not None,
-                    payload=b"".join(states),
-                )
-            )
-            self._sent += len(states)
-            self._cut = None
-        return b"".join(frame.pack() for frame in frames)
+    def _opening(self) -> bytes:
+        if self._opened:
+            return b""
+        self._opened = True
+        return Frame(Kind.OPEN, *self._name, payload=self._text.draw.pack()).pack()
+
+    def _states(self) -> bytes:
+        """The next positions that the cloud has not been sent, in a frame."""
+        first, rows = self._sent, self._text.states[self._sent : self._sent + MOST_PER_FRAME]
+        return self._bringing(Frame(Kind.STATES, *self._name, first, len(rows), payload=b"".join(rows)), len(rows)).pack()
+
+    def _question(self, first: int, count: int) -> bytes:
+        """With the states up to the last position that it is about: a second frame would cost more than it says."""
+        generated = self._text.tokens[self._text.prompt_length : first + count] if self._text.draw.needs_text else []
+        rows = self._text.states[self._sent : first + count]
+        payload = Question(generated, b"".join(rows)).pack()
+        return self._bringing(Frame(Kind.ASK, *self._name, first, count, payload=payload), len(rows)).pack()
+
+    def _bringing(self, frame: Frame, positions: int) -> Frame:
+        """`frame`, marked as one with the next `positions` states, which count as sent with that."""
+        if not positions:
+            return frame
+        is_cut, self._cut = self._cut is not None, None
+        self._sent += positions
+        return replace(frame, wire=int(self._wire), afresh=is_cut)
+
+    @property
+    def _name(self) -> tuple[int, int, int]:
+        """What every frame begins with: model, session, epoch."""
+        return self._model, self._session, self._epoch
 
     def _upload(self, message: bytes) -> None:
         self.traffic.up += len(message)
         self._link.upload(message)
-
-    def _frame(self, kind: Kind, **fields: object) -> Frame:
-        return Frame(kind, self._model, self._session, self._epoch, **fields)  # type: ignore[arg-type]

@@ -6,7 +6,9 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from cluster.checks import engines
 
@@ -312,19 +314,47 @@ def test_up_refuses_a_bad_profile_in_one_sentence(isthmus: Isthmus, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("log", "level", "words"),
+    ("url", "level", "words"),
     [
-        ("", "ok", "/.isthmus/log.db"),
-        ("log: {url: 'postgresql+psycopg://me:secret@host/db'}", "blocked", "needs the driver psycopg"),
-        ("log: {url: nonsense}", "blocked", "is not a database URL"),
-        ("log: {url: 'sqlite:///isthmus.yaml/log.db'}", "blocked", "cannot be written"),
+        ("", "ok", "/.isthmus/"),
+        ("postgresql+psycopg://me:secret@host/db", "blocked", "needs the driver psycopg"),
+        ("nonsense", "blocked", "is not a database URL"),
+        ("sqlite:///isthmus.yaml/log.db", "blocked", "cannot be written"),
     ],
 )
-def test_log(isthmus: Isthmus, tmp_path: Path, ports: str, log: str, level: str, words: str) -> None:
-    (tmp_path / "isthmus.yaml").write_text(f"{ECHO}{ports}{log}\n")
+@pytest.mark.parametrize("key", ["log", "learning"])
+def test_databases(isthmus: Isthmus, tmp_path: Path, ports: str, key: str, url: str, level: str, words: str) -> None:
+    (tmp_path / "isthmus.yaml").write_text(f"{ECHO}{ports}" + (f"{key}: {{url: '{url}'}}\n" if url else ""))
     result = isthmus("check", "--json")
-    (found,) = [f for f in json.loads(result.stdout)["findings"] if f["name"] == "log.url"]
+    (found,) = [f for f in json.loads(result.stdout)["findings"] if f["name"] == f"{key}.url"]
     assert found["level"] == level
     assert words in found["detail"]
     assert "secret" not in result.stdout
     assert not (tmp_path / ".isthmus").exists()
+
+
+def test_a_split_model(blocked: Any, tmp_path: Path) -> None:
+    split = "models: {m: {engine: split, path: ck, exits: ck/exits.safetensors, exit_layers: [3, 5], cloud: {cpus: 1.5}}}\n"
+    found = blocked(split)
+    assert found["models.m.path"].startswith(f"there is no folder {tmp_path / 'ck'}; put config.json and safetensors there")
+    assert "fit heads with 'python -m deployments.models.split.fit_exits" in found["models.m.exits"]
+    (tmp_path / "ck").mkdir()
+    (tmp_path / "ck" / "config.json").write_text('{"num_hidden_layers": 5}')
+    for name in ("model", "exits"):
+        save_file({"x": np.zeros(3, np.float32)}, tmp_path / "ck" / f"{name}.safetensors")
+    assert blocked(split) == {"models.m.exit_layers": "[3, 5] does not split a model of 5 layers; write layers from 1 to 4."}
+    (tmp_path / "ck" / "config.json").write_text('{"num_hidden_layers": 6}')
+    assert blocked(split) == {}
+    assert blocked(split.replace("1.5", "2.5")) == {
+        "site cloud": "its replicas reserve 2.5 cpus, but it offers 2; raise cpus of the site or lower those of a model."
+    }
+
+
+def test_the_key_of_a_split_models_link(blocked: Any, tmp_path: Path) -> None:
+    (tmp_path / "ck").mkdir()
+    (tmp_path / "ck" / "config.json").write_text('{"num_hidden_layers": 6}')
+    save_file({"x": np.zeros(3, np.float32)}, tmp_path / "ck" / "model.safetensors")
+    split = "models: {m: {engine: split, path: ck, exit_layers: [3], cloud: {listen: 'HOST:7700', key_env: SPLIT_KEY}}}\n"
+    found = blocked(split)
+    assert list(found) == ["models.m.cloud.key_env"]
+    assert "the environment variable SPLIT_KEY is not set" in found["models.m.cloud.key_env"]

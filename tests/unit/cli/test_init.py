@@ -45,7 +45,7 @@ def test_smart_home_is_the_example(isthmus: Isthmus, tmp_path: Path) -> None:
     assert ours.documents is not None
     assert example.documents is not None
     documents = ours.documents.model_copy(update={"index": example.documents.index})
-    assert ours.model_copy(update={"documents": documents, "log": example.log}) == example
+    assert ours.model_copy(update={"documents": documents, "log": example.log, "learning": example.learning}) == example
 
 
 def test_nothing_is_overwritten(isthmus: Isthmus, tmp_path: Path) -> None:

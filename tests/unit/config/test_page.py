@@ -28,6 +28,9 @@ def test_every_section_has_a_table() -> None:
         "`models.NAME.power`",
         "`models.NAME` with `engine: llama_cpp`",
         "`models.NAME` with `engine: vllm`",
+        "`models.NAME` with `engine: split`",
+        "`models.NAME.cloud`",
+        "`models.NAME.cloud.power`",
         "`models.NAME` with `engine: remote`",
         "`models.NAME` with `engine: echo`",
     ]

@@ -65,7 +65,8 @@ def _event(question: str, path: str, faults: dict[str, tuple[int, str]]) -> dict
     answer = question if large or len(question) % 2 else "no"
     seconds = 0.5 if large else 0.1
     return {"path": path, "answer": answer, "latency_s": seconds, "energy_source": "modelled", **took} | {
-        "spent": {"seconds": seconds / 2, **took}
+        "spent": {"seconds": seconds / 2, **took},
+        "signals": {"mean_logprob": -0.25, "tokens": len(answer)},
     }
 
 

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from cluster.profile import read_table
+from policies.signals import SIGNALS
 from tests.unit.emulator.conftest import FakeGateway
 
 QUERIES, MODELS = 20, ("small", "medium", "large")
@@ -56,6 +57,10 @@ def test_everything_measured_is_in_the_profile(folder: Path, gateway: FakeGatewa
     large = table.profile.paths.index("none/none/none/large")
     assert table.profile.accuracy[:, large].mean() == 1.0
     assert len(set(gateway.asked)) == len(gateway.asked) == QUERIES * PATHS
+    assert table.signals is not None
+    shown = dict(zip(SIGNALS, np.moveaxis(table.signals, 2, 0), strict=True))
+    assert (shown["mean_logprob"] == -0.25).all()
+    assert np.isnan(shown["top_score"]).all()
 
 
 def test_a_budget_is_kept_and_every_query_has_a_cell(folder: Path, gateway: FakeGateway) -> None:

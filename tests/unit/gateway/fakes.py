@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from typing import Any
 
 from cluster.config import EchoModel, ModelConfig
 from cluster.servers import Server
 from deployments.gateway.client import ModelClient
 from deployments.messages import Completion, Delta, GenerateRequest, StageReport
+from policies.signals import Signals
 from policies.types import Tier
 
 REPORT = StageReport("generate", "fake", "home", 0.01, prompt_tokens=3, completion_tokens=2, cost_usd=0.5, energy_j=2.0)
@@ -25,6 +27,7 @@ class FakeReplica:
         self.requests: list[GenerateRequest] = []
         self.cancelled = 0
         self.healthy = True
+        self.report = REPORT
 
     async def complete(self, request: GenerateRequest) -> Completion:
         self.requests.append(request)
@@ -32,7 +35,8 @@ class FakeReplica:
             await asyncio.Event().wait()
         if self.fault is not None:
             raise self.fault
-        return Completion(self.text, "stop", REPORT)
+        shown = Signals(mean_logprob=-0.1, least_logprob=-0.5, tokens=2) if request.logprobs else Signals(tokens=2)
+        return Completion(self.text, "stop", replace(self.report, shown=shown))
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         self.requests.append(request)
@@ -43,7 +47,7 @@ class FakeReplica:
             if self.fault is not None and number == self.fault_at:
                 raise self.fault
             yield Delta(word if number == 0 else f" {word}")
-        yield Delta("", "stop", REPORT)
+        yield Delta("", "stop", replace(self.report))
 
     async def check_health(self) -> None:
         if not self.healthy:

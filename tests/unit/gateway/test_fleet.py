@@ -16,10 +16,10 @@ from deployments.gateway.placement import Need, Placement
 from deployments.gateway.runner import Runner
 from deployments.gateway.stages import LightStages
 from deployments.messages import StageReport
-from policies.errors import EngineUnavailable, InfeasibleSlo
+from policies.errors import EngineUnavailable, InfeasibleSlo, Overloaded
 from policies.experience import ANSWER
 from policies.schedule.arms import Lesson
-from policies.types import Decision, Path
+from policies.types import Decision, Path, Slo
 from tests.unit.gateway.fakes import FakeReplica, client_of, until
 from tests.unit.gateway.test_runner import job
 
@@ -210,7 +210,7 @@ async def test_the_next_site_answers_when_one_fails_and_the_reason_says_both() -
     answer = await runner.complete(job(Decision(path, "named by the caller")))
     assert (answer.text, answer.site) == ("from the mill", "mill")
     assert answer.reason.startswith("named by the caller")
-    assert "mill of 1 sites" in answer.reason
+    assert "site mill of 1: " in answer.reason
     assert sum(len(replica.requests) for replica in replicas) <= 3
     assert village.fleet.board.outstanding.sum() == 0
 
@@ -231,3 +231,27 @@ async def test_no_site_is_left() -> None:
     runner = Runner(village.config, village.clients, LightStages(village.config), village.dispatch)
     with pytest.raises(EngineUnavailable):
         await runner.complete(job(Decision(Path("none", "none", "none", "small"), "named by the caller")))
+
+
+@pytest.mark.parametrize("slo", [Slo(), Slo(max_ttft_s=5.0)])
+async def test_whichever_way_an_answer_is_read_it_is_accounted_for_once(slo: Slo) -> None:
+    village = Village()
+    runner = Runner(village.config, village.clients, LightStages(village.config), village.dispatch)
+    await runner.complete(job(Decision(Path("none", "none", "none", "small"), "named by the caller"), slo))
+    demand = village.fleet.demand
+    assert (demand.arrived, demand.served, demand.missed) == (1, 1, 0)
+    assert len(village.lessons) == 1
+
+
+async def test_what_found_no_place_is_demand_that_was_missed() -> None:
+    village = Village([FakeReplica(hang=True) for _ in SITES], model=MODEL.model_copy(update={"max_ongoing": 1, "max_queued": 1}))
+    runner = Runner(village.config, village.clients, LightStages(village.config), village.dispatch)
+    decision = Decision(Path("none", "none", "none", "small"), "named by the caller")
+    tasks = [asyncio.create_task(runner.complete(job(decision))) for _ in range(7)]
+    await until(lambda: any(task.done() for task in tasks))
+    for task in tasks:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert sum(isinstance(result, Overloaded) for result in results) == 1
+    assert village.fleet.demand.arrived == 7
+    assert village.fleet.demand.missed >= 1

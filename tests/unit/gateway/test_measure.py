@@ -16,6 +16,7 @@ from deployments.preprocess import Ask
 from deployments.prompts import Message
 from deployments.shared import Shared
 from policies.errors import ContextTooLong, EngineFailed
+from policies.signals import Signals
 from policies.types import Path
 from tests.unit.gateway.fakes import FakeReplica, client_of
 from tests.unit.gateway.test_door import Service
@@ -74,6 +75,14 @@ async def test_shared_stages_run_once_and_count_for_each_path() -> None:
     assert spent == [0.5, 0.5, 0.5, 0.0]
     latencies = [outcome.latency_s for outcome in found if isinstance(outcome, Measured)]
     assert latencies[2] > latencies[0]
+
+
+async def test_answers_are_measured_with_how_sure_the_model_was_and_rewritings_without() -> None:
+    small = FakeReplica("at home")
+    found = await measured(small, FakeReplica("in the cloud"))
+    assert [request.logprobs for request in small.requests] == [True, False]
+    shown = Signals(mean_logprob=-0.1, least_logprob=-0.5, tokens=2)
+    assert [outcome.signals for outcome in found if isinstance(outcome, Measured)] == [shown] * 4
 
 
 async def test_a_path_that_fails_does_not_end_the_others() -> None:

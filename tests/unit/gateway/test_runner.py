@@ -11,13 +11,16 @@ from deployments.gateway.catalogue import Catalogue
 from deployments.gateway.client import ModelClient
 from deployments.gateway.deadline import Deadline
 from deployments.gateway.job import Job
+from deployments.gateway.placement import Need
 from deployments.gateway.runner import Runner
 from deployments.gateway.stages import LightStages
 from deployments.messages import Passage, Sampling, StageReport
 from deployments.pipeline import Prompt
 from deployments.preprocess import Ask
 from deployments.prompts import Message
+from deployments.shared import Shared
 from policies.errors import ContextTooLong, DeadlineExceeded, EngineFailed, EngineUnavailable, Overloaded
+from policies.experience import ANSWER
 from policies.types import Decision, Path, Slo
 from tests.unit.gateway.fakes import FakeReplica, client_of
 
@@ -66,6 +69,19 @@ async def test_a_hanging_path_leaves_time_for_the_fallback() -> None:
     assert answer.latency_s < 2.0
 
 
+async def test_a_server_that_needs_most_of_the_time_gets_it_although_another_could_be_asked() -> None:
+    large, small = FakeReplica("from the cloud"), FakeReplica("from home")
+    system = pair(large, small)
+    await system.complete(job(limit_s=30.0))
+    assert large.requests[-1].timeout_s == pytest.approx(21.0, abs=1.0)
+    for _ in range(50):
+        placement = system.dispatch.place("large", Need(ANSWER, 5, 99, 0.0))
+        assert placement is not None
+        placement.answered(StageReport("generate", "large", "cloud", 24.0, prompt_tokens=1, completion_tokens=9), 0.0, 0.0)
+    await system.complete(job(limit_s=30.0))
+    assert large.requests[-1].timeout_s == pytest.approx(30.0, abs=2.0)
+
+
 async def test_a_pinned_path_is_never_left() -> None:
     small = FakeReplica("from home")
     with pytest.raises(EngineUnavailable):
@@ -82,11 +98,15 @@ async def test_a_pinned_path_may_move_to_another_site_of_its_model() -> None:
     assert (answer.text, answer.site) == ("b", "cloud-2")
 
 
-async def test_the_caller_s_own_mistake_is_not_tried_elsewhere() -> None:
-    small = FakeReplica()
+async def test_what_is_too_long_for_one_model_is_put_to_another_that_may_read_more() -> None:
+    answer = await pair(FakeReplica(fault=ContextTooLong("large", 9, 9, 9)), FakeReplica("read")).complete(job())
+    assert (answer.text, answer.site) == ("read", "home")
+    assert "ContextTooLong" in answer.reason
+
+
+async def test_what_is_too_long_for_every_model_is_the_caller_s_mistake() -> None:
     with pytest.raises(ContextTooLong):
-        await pair(FakeReplica(fault=ContextTooLong("large", 9, 9, 9)), small).complete(job())
-    assert small.requests == []
+        await pair(*(FakeReplica(fault=ContextTooLong(name, 9, 9, 9)) for name in ("large", "small"))).complete(job())
 
 
 async def test_overload_is_told_although_the_fallback_failed_otherwise() -> None:
@@ -138,7 +158,7 @@ class FakeStages:
     async def get(self) -> "FakeStages":
         return self
 
-    async def prepare(self, path: Path, dialogue: Sequence[Message], ask: Ask) -> Prompt:
+    async def prepare(self, path: Path, dialogue: Sequence[Message], ask: Ask, shared: Shared | None) -> Prompt:
         rewritten = await ask(dialogue)
         passage = Passage("p1", "Manual", "The lamp is on.", 0.9, "manual.md")
         report = StageReport(
@@ -171,3 +191,19 @@ async def test_a_late_preprocess_model_ends_in_time() -> None:
 
 def test_auto_is_the_default_and_then_the_edge() -> None:
     assert Catalogue(CONFIG).decide("auto", Slo()) == AUTO
+
+
+async def test_the_way_to_answer_reaches_the_model() -> None:
+    split = {"engine": "split", "path": "x", "exit_layers": [1], "modes": ["0.8", "verified@4"]}
+    config = Config.model_validate({"models": {"home": split}})
+    note = StageReport("generate", "home@0.8", "home", 0.1, link="emulated: 50 ms", note="3 of 9 tokens without the cloud")
+    replica = FakeReplica("hello")
+    replica.report = note
+    path = Path("none", "none", "none", "home@verified@4")
+    ran = Runner(config, [client_of(replica, "home", model=config.models["home"])], LightStages(config))
+    answer = await ran.complete(job(Decision(path, "named by the caller")))
+    assert [request.mode for request in replica.requests] == ["verified@4"]
+    assert (answer.path, answer.link) == (path, "emulated: 50 ms")
+    assert answer.reason == "named by the caller; 3 of 9 tokens without the cloud"
+    await ran.ask("home@0.8", replica.requests[0], asyncio.get_running_loop().time() + 9)
+    assert replica.requests[1].mode == "0.8"

@@ -117,3 +117,20 @@ async def test_a_question_for_which_it_is_not_the_best_lets_it_sleep() -> None:
     choice = await town.chooser.choose("auto", Slo(), said("lamp 1"), limits(Slo()))
     assert choice.decision.path == SMALL
     assert not client._waking.begun
+
+
+async def test_requests_that_wait_at_a_model_that_has_just_fallen_asleep_are_ended_unless_they_have_time() -> None:
+    replica = FakeReplica(hang=True)
+    client = sleeper(replica)
+    client.running = 1
+    hurried = asyncio.create_task(client.complete(ASK, soon(10.0)))
+    patient = asyncio.create_task(client.complete(ASK, soon(60.0)))
+    await until(lambda: len(replica.requests) == 2)
+    client.running = 0
+    client.has_none()
+    with pytest.raises(TimeoutError):
+        await hurried
+    assert not patient.done()
+    patient.cancel()
+    await asyncio.gather(patient, return_exceptions=True)
+    assert client.breaker.why is None

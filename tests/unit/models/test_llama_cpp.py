@@ -16,6 +16,7 @@ from deployments.models.llama_context import FIRST_CHUNK_TOKENS, LlamaContext
 from deployments.models.llama_cpp import LlamaCppEngine
 from deployments.models.llama_weights import LlamaWeights
 from policies.errors import ConfigurationError, ContextTooLong, InvalidRequest
+from tests.tiny_models import logprobs
 
 pytestmark = pytest.mark.models
 
@@ -53,6 +54,15 @@ async def test_tokens_are_counted_exactly(engine: LlamaCppEngine, tiny_checkpoin
     assert (report.prompt_tokens, report.completion_tokens) == (len(chat["input_ids"]), 17)
     assert report.seconds >= report.wait_s >= 0
     assert report.energy_j > 0
+
+
+async def test_it_tells_how_sure_it_was_when_it_is_asked(engine: LlamaCppEngine, tiny_checkpoint: Path):
+    silent = (await engine.complete(ask(12))).report.shown
+    assert (silent.mean_logprob, silent.least_logprob, silent.tokens) == (None, None, 12)
+    shown = (await engine.complete(replace(ask(12), logprobs=True))).report.shown
+    known = logprobs(tiny_checkpoint, MESSAGES, 12)
+    assert shown.mean_logprob == pytest.approx(sum(known) / len(known), abs=0.1)  # weights of 8 bits
+    assert shown.least_logprob == pytest.approx(min(known), abs=0.3)
 
 
 async def test_a_raw_prompt_is_not_put_into_the_chat_template(engine: LlamaCppEngine):

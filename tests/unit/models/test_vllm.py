@@ -18,6 +18,7 @@ from cluster.config import VllmModel
 from deployments.messages import GenerateRequest, Sampling
 from deployments.models.vllm import VllmEngine, environment
 from policies.errors import ConfigurationError, ContextTooLong, EngineUnavailable, InvalidRequest
+from tests.tiny_models import logprobs
 
 # vLLM leaves its zmq context to the garbage collector, which complains when the last test of the module is over.
 LEFT_OPEN = r"ignore:Exception ignored in. <function Context\.__del__:pytest.PytestUnraisableExceptionWarning"
@@ -70,6 +71,17 @@ class TestEngine:
         whole = (await engine.complete(ask("d", max_tokens=17))).report
         assert (whole.prompt_tokens, whole.completion_tokens) == (len(chat["input_ids"]), 17)
         assert whole.energy_j > 0
+
+    async def test_it_tells_how_sure_it_was_when_it_is_asked(self, engine: VllmEngine, tiny_checkpoint: Path):
+        silent = (await engine.complete(ask("silent", 12))).report.shown
+        assert (silent.mean_logprob, silent.least_logprob, silent.tokens) == (None, None, 12)
+        known = logprobs(tiny_checkpoint, MESSAGES, 12)
+        whole = (await engine.complete(replace(ask("sure", 12), logprobs=True))).report
+        streamed = [delta async for delta in engine.stream(replace(ask("sure-streamed", 12), logprobs=True))][-1].report
+        for report in (whole, streamed):
+            assert report is not None
+            assert report.shown.mean_logprob == pytest.approx(sum(known) / len(known), abs=1e-3)
+            assert report.shown.least_logprob == pytest.approx(min(known), abs=1e-3)
 
     async def test_many_at_once_get_what_one_gets(self, engine: VllmEngine):
         answers = await asyncio.gather(*(engine.complete(ask(f"e{i}")) for i in range(8)))

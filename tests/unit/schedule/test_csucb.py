@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from policies.schedule import csucb
 from policies.schedule.board import Board
 from policies.schedule.csucb import CsUcb
 from policies.schedule.types import Measured, Ticket
@@ -151,3 +152,23 @@ def test_impossible_measurements_change_nothing() -> None:
         follow = place(scheduler, 2.0)
         assert follow.expected_s == ticket.expected_s
         assert follow.network_s == ticket.network_s
+
+
+def test_a_small_slot_is_decided_as_a_large_one_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers one by one, and all at once as matrices."""
+    told = []
+    for few in (0, 10):
+        monkeypatch.setattr(csucb, "FEW", few)
+        rng = np.random.default_rng(5)
+        scheduler = make(*(server(f"s{i}", step_s=0.01 * (i + 1), busy_w=90.0 - 20 * i, slots=1 + i) for i in range(4)))
+        for step in range(60):
+            now = 0.3 * step
+            ticket = place(scheduler, now, limit_s=rng.uniform(0.5, 4), prompt_tokens=rng.uniform(10, 900), origin=step % 4)
+            latency, gone = rng.uniform(0.1, 3), rng.uniform() < 0.3
+            told.append(ticket and (ticket.server, ticket.slack, ticket.index, ticket.expected_s))
+            if ticket is not None and not gone:
+                answer(scheduler, ticket, latency, now + 0.1)
+    half = len(told) // 2
+    assert [t and t[0] for t in told[:half]] == [t and t[0] for t in told[half:]]
+    assert [t for t in told[:half] if t] == [pytest.approx(t) for t in told[half:] if t]
+    assert len({t[0] for t in told if t}) > 1

@@ -15,7 +15,7 @@ from deployments.models.split.desk import Desk
 from deployments.models.split.draw import Draw
 from deployments.models.split.edge import Text
 from deployments.models.split.errors import CloudRefused, FrameError
-from deployments.models.split.frames import Frame, Kind, pack_tokens, unpack, unpack_tokens
+from deployments.models.split.frames import Frame, Kind, Question, pack_tokens, unpack, unpack_tokens
 from deployments.models.split.uplink import Uplink
 from policies.split.mode import Kind as ModeKind
 from policies.split.mode import Mode
@@ -51,7 +51,7 @@ def opened(town: Town, session: int = 1) -> Frame:
 
 
 def ask(town: Town, first: int, count: int = 1, session: int = 1, epoch: int = 0) -> Frame:
-    return Frame(Kind.ASK, town.edge.fingerprint, session, epoch, first, count)
+    return Frame(Kind.ASK, town.edge.fingerprint, session, epoch, first, count, payload=Question([], b"").pack())
 
 
 async def put(desk: Desk, *frames: Frame) -> Frame | None:
@@ -63,7 +63,7 @@ async def put(desk: Desk, *frames: Frame) -> Frame | None:
 def tokens(frame: Frame | None) -> list[int]:
     assert frame is not None
     assert frame.kind is Kind.TOKENS
-    return unpack_tokens(frame.payload[4:])
+    return unpack_tokens(frame.payload[8:])
 
 
 async def test_a_question_about_several_positions() -> None:
@@ -150,6 +150,18 @@ async def test_bytes_that_are_no_states_are_refused() -> None:
             await put(town.desk, replace(opened(town), payload=b"123"))
 
 
+async def test_a_question_brings_the_last_states_with_it() -> None:
+    async with split() as town:
+        text = read(town)
+        some = states(text, town, count=4, payload=b"".join(text.states[:4]))
+        brought = replace(ask(town, 6), wire=int(Wire.FLOAT16), payload=Question([], b"".join(text.states[4:])).pack())
+        told = tokens(await put(town.desk, opened(town), some, brought))
+        assert told == expected(whole("llama"), 1, Wire.FLOAT16, PROMPT, 1)
+        too_many = replace(ask(town, 0), wire=int(Wire.FLOAT16), payload=Question([], b"".join(text.states[4:])).pack())
+        with pytest.raises(FrameError, match="3 positions end before position 1"):
+            await put(town.desk, too_many)
+
+
 async def test_a_harmed_message_changes_nothing() -> None:
     async with split() as town:
         message = bytearray(states(read(town), town).pack())
@@ -172,14 +184,20 @@ async def test_sixteen_answers_at_once_share_passes_and_nothing_else() -> None:
 
 
 async def test_the_session_unused_for_longest_is_forgotten_and_comes_back() -> None:
-    """Memory for one of two sessions: each question of one pushes the other out, and both still say what they should."""
+    """Memory for one of two that take turns: each question pushes the other out, and both still say what they should."""
+    prompts = [PROMPT, PROMPT[::-1]]
     async with split(memory_bytes=50_000) as town:
-        one, two = await asyncio.gather(town.say(ALL_FROM_CLOUD, most=12), town.say(VERIFIED, PROMPT[::-1], 12))
-        assert one[1].traffic.resent + two[1].traffic.resent > 0
-        assert town.desk.nbytes == 0
-    model = whole("llama")
-    assert one[0] == expected(model, 1, Wire.FLOAT16, PROMPT, 12)
-    assert two[0] == expected(model, 1, Wire.FLOAT16, PROMPT[::-1], 12)
+        answers = [Answer(town.speaker, prompts[i], Draw(), [ALL_FROM_CLOUD, VERIFIED][i], 12, (NEVER,)) for i in range(2)]
+        said: list[list[int]] = [[], []]
+        steps = [answer.tokens() for answer in answers]
+        for _ in range(12):
+            for i in range(2):
+                said[i].append((await anext(steps[i])).token)
+                assert town.desk.nbytes <= 50_000
+        for step in steps:
+            await step.aclose()
+    assert all(answer.traffic.resent > 0 for answer in answers)
+    assert said == [expected(whole("llama"), 1, Wire.FLOAT16, prompt, 12) for prompt in prompts]
 
 
 async def test_a_session_larger_than_all_memory_is_refused_with_the_numbers() -> None:
@@ -187,7 +205,17 @@ async def test_a_session_larger_than_all_memory_is_refused_with_the_numbers() ->
         answer = await put(town.desk, opened(town), states(read(town), town), ask(town, 6))
         assert answer is not None
         assert answer.kind is Kind.REFUSED
-        assert b"7 positions take 3584 bytes, more than the 3000 of all sessions" in answer.payload
+        assert b"7 positions take 32768 bytes; 0 of 3000 are taken by sessions that are at work" in answer.payload
+
+
+async def test_sessions_at_work_are_not_forgotten_for_others() -> None:
+    """Memory for one of two that ask at once: one is told no, says the rest alone, and the bound holds."""
+    async with split(memory_bytes=50_000) as town:
+        said = await asyncio.gather(*(town.say(ALL_FROM_CLOUD, PROMPT[i:], 4) for i in range(3)))
+        assert town.desk.nbytes == 0
+    whole_ones = [tokens for tokens, answer in said if not answer.tally.alone]
+    assert whole_ones
+    assert all("are taken by sessions that are at work" in a.tally.why for _, a in said if a.tally.alone)
 
 
 async def test_sessions_end_with_their_owner_and_after_silence() -> None:

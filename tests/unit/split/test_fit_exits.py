@@ -99,12 +99,15 @@ def test_windows_begin_as_prompts_do_and_cross_pieces() -> None:
 def test_from_the_command_line(tmp_path: Path) -> None:
     model, text = write_tiny_checkpoint(tmp_path / "model"), tmp_path / "text.txt"
     text.write_text("\n".join(TEXTS * 40), encoding="utf-8")
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "torch_dtype": "float16"}))
     done = run(model, "--text", text, "--epochs", "1", "--json")
     assert done.exit_code == 0, done.stderr
     told = json.loads(done.stdout)
     assert [row["layer"] for row in told["exits"]] == [1]
     assert told["file"] == str(model / "exits" / "exits.safetensors")
     assert exit_heads(Checkpoint(model), Partition(1, 1, 2), Path(told["file"]), torch.float32, CPU)
+    assert {tensor.dtype for tensor in load_file(told["file"]).values()} == {torch.float16}  # as the model's own
 
 
 def test_what_cannot_be_fitted_is_one_sentence(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deployments.models.split import frames
 from deployments.models.split.errors import FrameError
-from deployments.models.split.frames import OVERHEAD, Frame, Kind, unpack
+from deployments.models.split.frames import OVERHEAD, Frame, Kind, Question, unpack
 
 FRAMES = st.builds(
     Frame,
@@ -66,6 +66,18 @@ def test_a_frame_costs_32_bytes() -> None:
 @given(st.lists(st.integers(0, 2**32 - 1)))
 def test_tokens(tokens: list[int]) -> None:
     assert frames.unpack_tokens(frames.pack_tokens(tokens)) == tokens
+
+
+@given(st.lists(st.integers(0, 2**32 - 1)), st.binary())
+def test_questions(generated: list[int], states: bytes) -> None:
+    question = Question(generated, states)
+    assert Question.unpack(question.pack()) == question
+
+
+@pytest.mark.parametrize("payload", [b"", b"1", Question([1, 2], b"").pack()[:-1]])
+def test_half_a_question_is_refused(payload: bytes) -> None:
+    with pytest.raises(FrameError):
+        Question.unpack(payload)
 
 
 def test_half_a_token_is_refused() -> None:

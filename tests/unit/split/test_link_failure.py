@@ -15,7 +15,7 @@ from policies.split.mode import Kind, Mode
 from tests.unit.split.checkpoints import VOCABULARY
 from tests.unit.split.town import NEVER, PROMPT, Disturbed, Town, expected, split, whole
 
-MOST = 16
+MOST = 10
 MODES = [Mode(Kind.COLLABORATIVE, 1.0), Mode(Kind.COLLABORATIVE, 0.6), Mode(Kind.VERIFIED, 0.6, 3)]
 
 
@@ -27,11 +27,11 @@ class Impatient(Backoff):
 
 
 async def say_with_outage(
-    town: Town, mode: Mode, prompt: list[int], cut_at: int, back_at: int
+    town: Town, mode: Mode, prompt: list[int], cut_at: int, back_at: int, most: int = MOST
 ) -> tuple[list[int], list[By], int]:
     """Tokens, whose they are, and how often the cloud was asked, with the link down between two tokens."""
     assert isinstance(town.link, Disturbed)
-    answer = Answer(town.speaker, prompt, Draw(), mode, MOST, (NEVER,))
+    answer = Answer(town.speaker, prompt, Draw(), mode, most, (NEVER,))
     tokens: list[int] = []
     by: list[By] = []
     asks = town.link.asks
@@ -66,14 +66,14 @@ async def test_a_hundred_answers_with_the_link_cut_at_a_random_token() -> None:
 async def test_when_the_link_is_back_later_tokens_use_the_cloud_again(mode: Mode) -> None:
     async with split(disturb=list) as town:
         town.speaker.backoff = Impatient()
-        tokens, by, _ = await say_with_outage(town, mode, PROMPT, 3, 8)
+        tokens, by, _ = await say_with_outage(town, mode, PROMPT, 3, 8, most=20)
     alone = [i for i, whose in enumerate(by) if whose is By.ALONE]
     assert alone
     assert By.CLOUD in by[alone[-1] :]
     if mode.threshold == 1 or mode.kind is Kind.VERIFIED:  # after the outage, too, the cloud says what it says to this text
         position = alone[-1] + 1
         text = PROMPT + tokens[:position]
-        assert tokens[position:] == expected(whole("llama"), 1, Wire.FLOAT16, text, MOST - position)
+        assert tokens[position:] == expected(whole("llama"), 1, Wire.FLOAT16, text, 20 - position)
 
 
 async def test_a_link_that_is_down_is_left_alone_for_a_while() -> None:

@@ -15,6 +15,7 @@ from deployments.preprocess import PREPROCESSORS
 from deployments.prompts import Message
 from deployments.registry import split_option
 from policies.errors import ConfigurationError
+from policies.signals import NO_SIGNALS
 from policies.types import Path
 
 DIALOGUE: list[Message] = [
@@ -75,6 +76,20 @@ async def test_reports_carry_what_each_stage_took(pipeline: Pipeline) -> None:
         assert (report.prompt_tokens, report.completion_tokens, report.cost_usd) == (0, 0, 0)
         if report.energy_source == "modelled":
             assert report.energy_j <= 20 * report.seconds
+
+
+@pytest.mark.parametrize("retrieve", ["bm25@1", "hybrid@2"])
+async def test_retrieval_shows_its_score_and_by_how_much_it_leads(pipeline: Pipeline, retrieve: str) -> None:
+    prompt = await pipeline.prepare(Path("none", retrieve, "none", "edge"), DIALOGUE, ask)
+    (shown,) = (report.shown for report in prompt.reports)
+    two = (await pipeline.prepare(Path("none", "hybrid@2", "none", "edge"), DIALOGUE, ask)).passages
+    assert shown.top_score == prompt.passages[0].score
+    assert shown.margin == (two[0].score - two[1].score if retrieve == "hybrid@2" else shown.top_score)  # one has the words
+
+
+async def test_nothing_found_shows_nothing(pipeline: Pipeline) -> None:
+    prompt = await pipeline.prepare(Path("none", "bm25@1", "none", "edge"), [{"role": "user", "content": "xyzzy"}], ask)
+    assert [report.shown for report in prompt.reports] == [NO_SIGNALS]
 
 
 async def test_several_searches_are_fused(pipeline: Pipeline) -> None:
