@@ -65,7 +65,7 @@ class ReplicaPolicy:
         decision = self._target.decide(now, current)
         if decision.replicas != current:
             self._explain(context, decision.reason)
-        self._current = max(decision.replicas, min(current, 1))  # Serve goes to zero by way of one
+        self._current = decision.replicas
         return decision.replicas, {}
 
     def _explain(self, context: AutoscalingContext, reason: str) -> None:

@@ -70,19 +70,6 @@ def test_the_replica_that_serve_woke_for_a_waiting_request_is_kept_and_explained
     assert ended.startswith(f"{SCALED} large@cloud down from 1 to 0: ")
 
 
-def test_on_its_way_to_zero_serve_stops_at_one(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="ray.serve")
-    scaler, clock = policy()
-    assert scaler(Context(3))[0] == 3  # type: ignore[arg-type]
-    for target, replicas in ((3, 0), (1, 0), (0, 0)):
-        clock[0] += SETTINGS.hold_s + 1
-        assert scaler(Context(target))[0] == replicas  # type: ignore[arg-type]
-    assert [message.partition(":")[0].partition("cloud ")[2] for message in caplog.messages] == [
-        "down from 3 to 0",
-        "down from 1 to 0",
-    ]
-
-
 def config(**model: Any) -> Config:
     sites = [{"name": "home", "tier": "edge"}, {"name": "lab", "tier": "edge"}]
     return Config.model_validate({"cluster": {"sites": sites}, "models": {"a": model}, "learning": {"url": "sqlite:///l.db"}})
