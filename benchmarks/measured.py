@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,9 @@ CONTEXTS = 2
 SHAPE = {"width": 512, "layers": 8, "heads": 8, "hidden": 1408}
 CONTEXT_TOKENS, MAX_TOKENS, WORDS = 512, (16, 80), (5, 35)
 """A word of random letters is about six tokens."""
-ALONE, TOGETHER = 12, 8
-"""Requests of a calibration: one at a time, and of each of two clients that ask at once."""
+CORNERS = [(words, tokens) for words in WORDS for tokens in MAX_TOKENS]
+TIMES = 4
+"""How often a probe asks each of the smallest and largest sizes, alone and from each of two clients that ask at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,6 @@ class Device:
     prefill_tokens_per_s: float
     step_s: float
     step_per_sequence_s: float
-    capacity_per_s: float
-    """Answers per second with both contexts busy."""
 
 
 class Client:
@@ -65,13 +65,31 @@ class Client:
         return Answered(sent, usage["prompt_tokens"], usage["completion_tokens"], latency_s)
 
 
-async def calibrate(client: Client, rng: np.random.Generator) -> Device:
-    """Fit the device by least squares: first from requests that are alone, then how much longer the same takes in company."""
-    alone = [await client.ask(*_sizes(rng)) for _ in range(ALONE)]
-    pairs = await asyncio.gather(*(_several(client, rng) for _ in range(CONTEXTS)))
-    together = [answered for pair in pairs for answered in pair]
-    seconds = np.array([a.latency_s for a in alone])
-    network, per_prompt_token, step = nnls(np.array([(1.0, a.prompt_tokens, a.tokens) for a in alone]), seconds)[0]
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Requests of known sizes."""
+
+    alone: tuple[Answered, ...]
+    together: tuple[Answered, ...]
+    """While as many others run as there are contexts left."""
+
+
+async def probe(client: Client) -> Probe:
+    """One at a time, and then from as many clients as there are contexts."""
+    alone = await _several(client)
+    pairs = await asyncio.gather(*(_several(client) for _ in range(CONTEXTS)))
+    return Probe(tuple(alone), tuple(answered for pair in pairs for answered in pair))
+
+
+async def _several(client: Client) -> list[Answered]:
+    return [await client.ask(*sizes) for _ in range(TIMES) for sizes in CORNERS]
+
+
+def device(probes: Sequence[Probe]) -> Device:
+    """Fitted by least squares: first from requests that were alone, then how much longer the same took in company."""
+    alone, together = [a for p in probes for a in p.alone], [a for p in probes for a in p.together]
+    rows, seconds = np.array([(1.0, a.prompt_tokens, a.tokens) for a in alone]), np.array([a.latency_s for a in alone])
+    network, per_prompt_token, step = nnls(rows, seconds)[0]
     work = np.array([a.prompt_tokens * per_prompt_token + a.tokens * step for a in together])
     longer = float(work @ (np.array([a.latency_s for a in together]) - network) / (work @ work))
     per_sequence = step * (min(max(longer, 1.0), 1.999) - 1.0) / (CONTEXTS - 1)
@@ -80,12 +98,12 @@ async def calibrate(client: Client, rng: np.random.Generator) -> Device:
         prefill_tokens_per_s=float(1 / max(per_prompt_token, 1e-6)),
         step_s=float(step - per_sequence),
         step_per_sequence_s=float(per_sequence),
-        capacity_per_s=CONTEXTS / float(np.mean([a.latency_s for a in together])),
     )
 
 
-async def _several(client: Client, rng: np.random.Generator) -> list[Answered]:
-    return [await client.ask(*_sizes(rng)) for _ in range(TOGETHER)]
+def capacity_per_s(probes: Sequence[Probe]) -> float:
+    """Answers per second with all contexts busy."""
+    return CONTEXTS / float(np.mean([a.latency_s for p in probes for a in p.together]))
 
 
 def _sizes(rng: np.random.Generator) -> tuple[int, int]:

@@ -3,10 +3,10 @@
     python -m benchmarks.validate [--rounds 5] [--requests 150] [--load 0.7] [--out docs/results.md] [--json]
 
 A cluster with one edge site starts, whose llama.cpp server has two contexts and a Llama with random weights of 25 million
-parameters. Each round first measures the device (requests alone and two at a time give the prefill rate, the step and what a
-second sequence adds to it, and the time that HTTP, gateway and Ray take), then sends requests by a Poisson process and notes
-when each was sent, how many tokens it had and how long its answer took. The simulator gets the measured device and these
-requests. Its mean and 95th percentile are to be within 20 % of the measured ones.
+parameters. Each round measures the device (requests alone and two at a time give the prefill rate, the step and what a second
+sequence adds to it, and the time that HTTP, gateway and Ray take), sends requests by a Poisson process, noting when each was
+sent, how many tokens it had and how long its answer took, and measures the device again. The simulator gets the device and
+these requests. Its mean and 95th percentile are to be within 20 % of the measured ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks.measured import CONTEXTS, Answered, Client, Device, calibrate, configuration, work
+from benchmarks.measured import CONTEXTS, Answered, Client, Device, capacity_per_s, configuration, device, probe, work
 from benchmarks.page import table, write_section
 from cluster.nodes.running import running
 from cluster.simulation.run import Prepared
@@ -108,7 +108,7 @@ def simulate(device: Device, requests: Sequence[Answered]) -> tuple[float, ...]:
 
 async def measure(url: str, rounds: int, requests: int, load: float, progress: Progress) -> list[Round]:
     """All rounds, one after the other."""
-    task = progress.add_task("calibrating", total=2 * rounds)
+    task = progress.add_task("", total=3 * rounds)
     found = []
     timeout = aiohttp.ClientTimeout(total=LIMIT_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
@@ -116,13 +116,14 @@ async def measure(url: str, rounds: int, requests: int, load: float, progress: P
             rng = np.random.default_rng(number)
             client = Client(session, url, rng)
             progress.update(task, description=f"round {number + 1}: the device")
-            device = await calibrate(client, rng)
-            progress.advance(task)
-            progress.update(task, description=f"round {number + 1}: the requests")
-            answered = await work(client, rng, requests, load * device.capacity_per_s)
+            before = await probe(client)
+            progress.update(task, advance=1, description=f"round {number + 1}: the requests")
+            answered = await work(client, rng, requests, load * capacity_per_s([before]))
+            progress.update(task, advance=1, description=f"round {number + 1}: the device again")
+            fitted = device([before, await probe(client)])
             progress.advance(task)
             ordered = sorted(answered, key=lambda request: request.sent_s)
-            found.append(Round(device, tuple(r.latency_s for r in ordered), simulate(device, answered)))
+            found.append(Round(fitted, tuple(r.latency_s for r in ordered), simulate(fitted, answered)))
     return found
 
 
@@ -184,7 +185,7 @@ def write(page: Path, result: Mapping[str, Any], load: float) -> None:
         "",
         f"`python -m benchmarks.validate --out docs/results.md`: {result['requests']} requests to a llama.cpp server with "
         f"{CONTEXTS} contexts at {load:g} of its capacity;",
-        "the simulator gets the device as each round measured it beforehand. Ratios: simulated over measured.",
+        "the simulator gets the device as each round measured it before and after. Ratios: simulated over measured.",
         "",
         *table(_HEAD, _rows(result)),
     ]

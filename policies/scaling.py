@@ -140,6 +140,7 @@ class ReplicaTarget:
         if wanted > current:
             decision = ScalingDecision(wanted, f"up from {current} to {wanted}: {numbers}")
         elif most < current:
+            most = max(most, min(1, current - 1))  # to zero by way of one, as Serve goes
             why = f"no more were wanted for {settings.hold_s:g} s"
             decision = ScalingDecision(most, f"down from {current} to {most}: {why}; {numbers}")
         else:

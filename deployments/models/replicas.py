@@ -47,11 +47,15 @@ class ReplicaPolicy:
         self._read = read or ServerDemand(tell, servers)
         self._clock = clock
         self._last: Demand | None = None
+        self._current: int | None = None
         self._decided_at = float("-inf")
 
     def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
         """The replicas that there should be, for Serve to bring about; no state of Serve's is used."""
         now, current = self._clock(), context.target_num_replicas
+        if self._current is not None and current > self._current:
+            self._explain(context, f"up from {self._current} to {current}: requests waited and no replica ran")
+        self._current = current
         if now - self._decided_at < self._settings.interval_s:
             return current, {}
         self._decided_at = now
@@ -60,8 +64,12 @@ class ReplicaPolicy:
         self._last = demand
         decision = self._target.decide(now, current)
         if decision.replicas != current:
-            logger.info("%s %s %s", SCALED, context.deployment_name, decision.reason)
+            self._explain(context, decision.reason)
+        self._current = decision.replicas
         return decision.replicas, {}
+
+    def _explain(self, context: AutoscalingContext, reason: str) -> None:
+        logger.info("%s %s %s", SCALED, context.deployment_name, reason)
 
 
 def replicas_of(config: Config, name: str) -> dict[str, Any]:

@@ -124,11 +124,10 @@ class CsUcb(Scheduler):
     def _constraints(self) -> Floats:
         """f(y) of placing each request on each server: NO where C2 or C3 would break, below 0 where only C1 would."""
         board = self.board
-        per_bandwidth = self._per_bandwidth
         left = board.bandwidth - board.reserved_bits_per_s
         slack = self._slot.slack(self._per_limit)
-        shares = np.multiply.outer(-self._need, per_bandwidth)
-        shares += left * per_bandwidth
+        shares = np.multiply.outer(-self._need, self._per_bandwidth)
+        shares += left * self._per_bandwidth
         np.minimum(slack, shares, out=slack)
         np.minimum(slack, self._capacity(slice(None)), out=slack)
         narrow = left < self._need.max()

@@ -183,8 +183,9 @@ class SlotForecast:
         of_server[-2], of_server[-1] = self._network(slice(None)), self._seconds_per_bit
         result: Floats = self._needs(scale, len(self._factor)) @ of_server
         near = np.flatnonzero(arrivals.origin >= 0)
-        origin = arrivals.origin[near]
-        result[near, origin] += (board.near_s[origin] - board.far_s[origin]) * scale[near]
+        if len(near):
+            origin = arrivals.origin[near]
+            result[near, origin] += (board.near_s[origin] - board.far_s[origin]) * scale[near]
         return result
 
     def _needs(self, scale: Floats, classes: int) -> Floats:

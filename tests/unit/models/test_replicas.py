@@ -55,8 +55,9 @@ def test_between_two_decisions_nothing_changes_and_nothing_is_read() -> None:
     assert len(looks) == 3
 
 
-def test_the_replica_that_serve_woke_for_a_waiting_request_is_kept() -> None:
+def test_the_replica_that_serve_woke_for_a_waiting_request_is_kept_and_explained(caplog: pytest.LogCaptureFixture) -> None:
     """At zero Serve starts one by itself and asks the policy again when it runs; nothing may have been counted by then."""
+    caplog.set_level(logging.INFO, logger="ray.serve")
     scaler, clock = policy()
     scaler(Context(0))  # type: ignore[arg-type]
     for tick in range(50, 50 + round(10 * SETTINGS.hold_s) - 20):
@@ -64,6 +65,9 @@ def test_the_replica_that_serve_woke_for_a_waiting_request_is_kept() -> None:
         assert scaler(Context(1))[0] == 1  # type: ignore[arg-type]
     clock[0] += SETTINGS.hold_s
     assert scaler(Context(1))[0] == 0  # type: ignore[arg-type]
+    woken, ended = caplog.messages
+    assert woken == f"{SCALED} large@cloud up from 0 to 1: requests waited and no replica ran"
+    assert ended.startswith(f"{SCALED} large@cloud down from 1 to 0: ")
 
 
 def config(**model: Any) -> Config:

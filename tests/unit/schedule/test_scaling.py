@@ -35,6 +35,15 @@ def test_from_zero_to_n_to_zero() -> None:
     assert course[-1] == 0
 
 
+def test_to_zero_by_way_of_one() -> None:
+    target, current, course = ReplicaTarget(SETTINGS), 4, []
+    for i in range(60):
+        current = target.decide(i * SETTINGS.interval_s, current).replicas
+        course.append(current)
+    assert sorted(set(course), reverse=True) == [4, 1, 0]
+    assert course.count(1) == 1
+
+
 @pytest.mark.parametrize("rate", [2.0, 7.9, 16.0])
 def test_noise_does_not_start_and_stop_replicas(rate: float) -> None:
     course = run(ReplicaTarget(SETTINGS), [rate] * 600)[60:]
