@@ -13,6 +13,8 @@ logger = logging.getLogger("ray.serve")
 
 EVERY_S = 2.0
 """Seconds between two questions whether a server is in doubt."""
+EVERY_AT_START_S, START_S = 0.25, 120.0
+"""The same, and for how long, while a server has never been seen: whoever starts a cluster asks as soon as Serve says ready."""
 AT_LEAST_EVERY_S = 10.0
 """Seconds after which the cluster is looked at though nothing is in doubt: a look costs some 50 ms of processor time."""
 ELASTIC_EVERY_S = 4.0
@@ -34,6 +36,7 @@ class Watch:
         self._look = look
         self._clock = clock
         self._looked_at = float("-inf")
+        self._unseen = set(clients)
         self._at_least_every_s = ELASTIC_EVERY_S if any(client.may_sleep for client in clients) else AT_LEAST_EVERY_S
         self._task: asyncio.Task[None] | None = None
 
@@ -57,7 +60,9 @@ class Watch:
             client.running = running.get(client.server.deployment_name, 0)
             if client.running == 0:
                 client.has_none()
-            elif client.breaker.may_be_tried(self._clock()) and await client.ping(_PING_S):
+                continue
+            self._unseen.discard(client)
+            if client.breaker.may_be_tried(self._clock()) and await client.ping(_PING_S):
                 client.breaker.try_out()
 
     def missing(self) -> list[str]:
@@ -66,9 +71,11 @@ class Watch:
         return sorted({client.server.model for client in self._clients} - live)
 
     async def _run(self) -> None:
+        started_at = self._clock()
         while True:
             try:
                 await self.once()
             except Exception as error:  # the controller may restart; requests go on meanwhile
                 logger.warning("cannot look at the cluster: %s", error)
-            await asyncio.sleep(EVERY_S)
+            starting = self._unseen and self._clock() < started_at + START_S
+            await asyncio.sleep(EVERY_AT_START_S if starting else EVERY_S)

@@ -77,6 +77,8 @@ async def told(client: httpx.AsyncClient) -> dict[str, Any]:
 
 async def until_all_are_seen(client: httpx.AsyncClient) -> int:
     """How many requests it took until the gateway, which looks now and then, had seen replicas at every site."""
+    while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
     requests = 1
     while f" of {len(SITES)}: " not in (await ask(client, 0))["reason"]:
         requests += 1

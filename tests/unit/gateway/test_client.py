@@ -8,6 +8,7 @@ from ray.exceptions import ActorUnavailableError
 
 from cluster.config import EchoModel, Link
 from cluster.link import EmulatedLink
+from deployments.gateway import watch as watch_module
 from deployments.gateway.client import ModelClient
 from deployments.gateway.watch import Watch
 from deployments.messages import GenerateRequest, Sampling
@@ -172,6 +173,22 @@ async def test_the_watch_opens_and_closes_the_breaker() -> None:
     await watch.once()
     assert watch.missing() == []
     assert (await client.complete(ASK, soon())).text == "a fine answer"
+
+
+async def test_until_it_has_been_seen_a_server_is_looked_for_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_module, "EVERY_S", 3600)
+    monkeypatch.setattr(watch_module, "EVERY_AT_START_S", 0)
+    looks = 0
+
+    async def look() -> dict[str, int]:
+        nonlocal looks
+        looks += 1
+        return {"small@home": int(looks > 2)}
+
+    watch = Watch([client_of(FakeReplica())], look)
+    watch.start()
+    await until(lambda: looks > 2 and not watch.missing())
+    watch.stop()
 
 
 async def test_the_watch_looks_only_at_what_is_in_doubt() -> None:
