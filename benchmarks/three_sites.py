@@ -71,10 +71,12 @@ def question(kind: int, words: int) -> str:
 
 def write_profile(folder: Path, words: Sequence[int]) -> None:
     """Measurements as the Emulator would make them, for answers of so many `words`."""
-    lengths = np.random.default_rng(0).choice(np.asarray(words), 60)
-    queries = tuple(question(i % 2, int(length)) for i, length in enumerate(lengths))
+    chosen = np.random.default_rng(0).choice(np.asarray(words), 60)
+    asked = {question(i % 2, int(length)): (i % 2, int(length)) for i, length in enumerate(chosen)}
+    queries = tuple(asked)
+    kinds, lengths = np.array(list(asked.values())).T
     paths = ("none/none/none/small", "none/none/none/large")
-    accuracy = np.array([[1.0, 1.0] if i % 2 == 0 else [0.1, 1.0] for i in range(len(queries))])
+    accuracy = np.stack((np.where(kinds == 0, 1.0, 0.1), np.ones(len(queries))), axis=1)
     seconds = np.stack((lengths / SMALL_TOKENS_PER_S + 0.05, lengths / LARGE_TOKENS_PER_S + 0.1), axis=1)
     profile = Profile(queries, queries, paths, accuracy, seconds, seconds * 1e-4, seconds * np.array([25.0, 300.0]))
     rows = (PathRow(paths[0], "edge", generate="small"), PathRow(paths[1], "cloud", generate="large"))
