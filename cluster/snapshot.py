@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 
@@ -68,8 +68,7 @@ class Snapshot:
 
     def select_among(self, places: npt.NDArray[np.intp], forecast: Forecast, slo: Slo) -> Decision:
         """The same, of the paths at `places` only."""
-        columns = {field.name: getattr(forecast, field.name)[places] for field in fields(forecast) if field.name != "familiar"}
-        return _narrowed(self, tuple(places.tolist())).select(replace(forecast, **columns), slo, self.preference)
+        return _narrowed(self, tuple(places.tolist())).select(forecast.among(places), slo, self.preference)
 
     def step(self, path: Path, forecast: Forecast, shown: Signals, slo: Slo, spent: Spent) -> Step:
         """Whether the adaptive `path` goes on after its first part; `forecast` is of what is still to come."""

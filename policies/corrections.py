@@ -33,8 +33,7 @@ class Corrections:
 
     def apply(self, forecast: Forecast) -> Forecast:
         """The forecast with what was learnt since its profile was measured."""
-        return replace(
-            forecast,
+        return forecast._replace(
             accuracy=forecast.accuracy + self.accuracy,
             latency_s=forecast.latency_s * self.latency,
             latency_p90_s=forecast.latency_p90_s * self.latency,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +14,7 @@ Axis = Literal["latency_s", "cost_usd", "energy_j"]
 AXES: tuple[Axis, ...] = ("latency_s", "cost_usd", "energy_j")
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(NamedTuple):
     """Means for ranking and 90th percentiles for limits, each of shape (paths,). Accuracy is a mean.
 
     `familiar` tells whether some profiled query is about as like this one as profiled queries are like each other.
@@ -38,6 +36,10 @@ class Forecast:
         if axis == "latency_s":
             return self.latency_s
         return self.cost_usd if axis == "cost_usd" else self.energy_j
+
+    def among(self, places: npt.NDArray[np.intp]) -> Forecast:
+        """Of the paths at `places` only."""
+        return self._replace(**{name: getattr(self, name)[places] for name in self._fields if name != "familiar"})
 
     def of(self, index: int, path: Path) -> Prediction:
         """What is expected of `path`, which is at `index`."""

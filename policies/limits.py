@@ -83,19 +83,23 @@ class Dropped(Mapping[str, str]):
 
 def limits_of(slo: Slo, forecast: Forecast) -> tuple[Limit, ...]:
     """The limits that `slo` sets. Raises InvalidRequest for one that is negative or not a number."""
-    given = (
-        ("max_latency_s", slo.max_latency_s, forecast.latency_p90_s, False),
-        ("max_ttft_s", slo.max_ttft_s, forecast.ttft_p90_s, False),
-        ("max_cost_usd", slo.max_cost_usd, forecast.cost_p90_usd, False),
-        ("max_energy_j", slo.max_energy_j, forecast.energy_p90_j, False),
-        ("min_accuracy", slo.min_accuracy, forecast.accuracy, True),
-    )
-    return tuple(Limit(name, _checked(name, bound), values, least) for name, bound, values, least in given if bound is not None)
+    found = []
+    if slo.max_latency_s is not None:
+        found.append(_limit("max_latency_s", slo.max_latency_s, forecast.latency_p90_s))
+    if slo.max_ttft_s is not None:
+        found.append(_limit("max_ttft_s", slo.max_ttft_s, forecast.ttft_p90_s))
+    if slo.max_cost_usd is not None:
+        found.append(_limit("max_cost_usd", slo.max_cost_usd, forecast.cost_p90_usd))
+    if slo.max_energy_j is not None:
+        found.append(_limit("max_energy_j", slo.max_energy_j, forecast.energy_p90_j))
+    if slo.min_accuracy is not None:
+        found.append(_limit("min_accuracy", slo.min_accuracy, forecast.accuracy, at_least=True))
+    return tuple(found)
 
 
-def _checked(name: str, bound: float) -> float:
+def _limit(name: str, bound: float, values: FloatArray, at_least: bool = False) -> Limit:
     if not bound >= 0:  # also true for NaN
         raise InvalidRequest(f"{name} is {bound:g}; give a number that is not negative, or leave the limit out.", f"slo.{name}")
     if name == "min_accuracy" and bound > 1:
         raise InvalidRequest(f"min_accuracy is {bound:g}; accuracy is a share between 0 and 1.", "slo.min_accuracy")
-    return min(float(bound), _LARGEST)
+    return Limit(name, min(float(bound), _LARGEST), values, at_least)

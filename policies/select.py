@@ -89,8 +89,9 @@ class Selector:
         if len(places):
             best = _best(places, score, cost, preference.band)
             others = Fallbacks(self._paths, places, score, cost, preference.band, best)
-            why = self._why(forecast, best, len(places), preference)
-            return self._decision(forecast, best, others, why, kept, allowed, limits)
+            predicted = forecast.of(best, self._paths[best])
+            why = self._why(predicted.accuracy, float(cost[best]), forecast.familiar, len(places), preference)
+            return Decision(predicted.path, why, others, predicted, dropped=Dropped(self._names, kept, allowed, limits))
         if not allowed.any():
             raise InfeasibleSlo(
                 "privacy is 'edge', but no path stays there; add an edge model or allow privacy 'any'.", "slo.privacy"
@@ -105,48 +106,29 @@ class Selector:
         culprit = max(limits, key=lambda limit: float(limit.excess()[nearest]))
         if slo.on_infeasible is OnInfeasible.REJECT:
             raise InfeasibleSlo(_refusal(culprit, limits, allowed), f"slo.{culprit.name}")
-        none = np.zeros_like(allowed)
         if slo.on_infeasible is OnInfeasible.CHEAPEST:
-            cheapest = _cheapest(forecast, allowed, score)
-            return self._decision(
-                forecast, cheapest, (), "no path keeps the limits; the cheapest was asked for", none, allowed, limits
-            )
-        why = f"no path keeps the limits; the least violation, {culprit.broken_by(nearest)}"
-        return self._decision(forecast, nearest, (), why, none, allowed, limits)
+            place, why = _cheapest(forecast, allowed, score), "no path keeps the limits; the cheapest was asked for"
+        else:
+            place, why = nearest, f"no path keeps the limits; the least violation, {culprit.broken_by(nearest)}"
+        dropped = Dropped(self._names, np.zeros_like(allowed), allowed, limits)
+        path = self._paths[place]
+        return Decision(path, why, predicted=forecast.of(place, path), feasible=False, dropped=dropped)
 
-    def _decision(
-        self,
-        forecast: Forecast,
-        best: int,
-        fallbacks: Sequence[Path],
-        why: str,
-        kept: BoolArray,
-        allowed: BoolArray,
-        limits: tuple[Limit, ...],
-    ) -> Decision:
-        return Decision(
-            path=self._paths[best],
-            reason=why,
-            fallbacks=fallbacks,
-            predicted=forecast.of(best, self._paths[best]),
-            feasible=bool(kept[best]),
-            dropped=Dropped(self._names, kept, allowed, limits),
-        )
-
-    def _why(self, forecast: Forecast, best: int, kept: int, preference: Preference) -> str:
-        value, axis = float(forecast.mean(preference.axis)[best]), preference.axis
+    def _why(self, accuracy: float, value: float, familiar: bool, kept: int, preference: Preference) -> str:
+        axis = preference.axis
         saved = f", least {axis} ({value:.3g}) within {preference.band:g} of the best" if preference.band else ""
         price = f", {axis} priced at {preference.price:g}" if preference.price else ""
-        strange = "" if forecast.familiar else "; the query is unlike all profiled ones, so each path's mean counts"
-        count = f"{kept} of {len(self._paths)} paths keep the limits"
-        return f"expected accuracy {float(forecast.accuracy[best]):.3f}{saved}{price}; {count}{strange}"
+        strange = "" if familiar else "; the query is unlike all profiled ones, so each path's mean counts"
+        return f"expected accuracy {accuracy:.3f}{saved}{price}; {kept} of {len(self._paths)} paths keep the limits{strange}"
 
 
 def _best(among: IntArray, score: FloatArray, cost: FloatArray, band: float) -> int:
     """Of the places `among` the cheapest within `band` of the best score."""
     scores, top = _greatest(score.take(among))
-    equal = among.take((scores >= scores[top] - band).nonzero()[0])
-    return int(equal[_greatest(-cost.take(equal))[1]])
+    equal = among[scores >= scores[top] - band]
+    costs = cost.take(equal)
+    place = int(costs.argmin())
+    return int(equal[place if costs[place] == costs[place] else _greatest(-costs)[1]])
 
 
 def _greatest(values: FloatArray) -> tuple[FloatArray, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from policies.types import Slo
 FloatArray = npt.NDArray[np.floating]
 
 
-_ROWS = tuple(field.name for field in fields(Forecast) if field.name != "familiar")
+_ROWS = tuple(name for name in Forecast._fields if name != "familiar")
 _MEANS = [place for place, name in enumerate(_ROWS) if "p90" not in name]
 
 
@@ -64,7 +64,7 @@ class Steps:
         often[_MEANS] = share
         both = first + often * then
         both[0] = first[0] + uplift
-        return replace(forecast, **dict(zip(_ROWS, np.concatenate((fixed, both), axis=1), strict=True)))
+        return forecast._replace(**dict(zip(_ROWS, np.concatenate((fixed, both), axis=1), strict=True)))
 
     def step(self, place: int, forecast: Forecast, shown: Signals, slo: Slo, spent: Spent) -> Step:
         """Whether the adaptive path at `place` (counted from the first of them) goes on after its first part `shown` this;

@@ -39,8 +39,7 @@ class Case:
         """What to expect of every path from now on: what the snapshot tells of an idle system, later by what it meets now."""
         forecast = self.snapshot.forecast(self.question, self.vector, self.corrections)
         late_s = self._late_s()
-        return replace(
-            forecast,
+        return forecast._replace(
             latency_s=forecast.latency_s + late_s,
             latency_p90_s=forecast.latency_p90_s + late_s,
             ttft_p90_s=forecast.ttft_p90_s + late_s,
