@@ -61,7 +61,8 @@ def _markdown(found: Replay, seconds: float, rate: float) -> str:
     replicas = s["cloud_replicas"]
     rows = [
         ("requests, answered", f"{s['requests']}, {s['answered']}"),
-        ("failed, by status", s["failed"] or "none"),
+        ("of the others had a limit that is not feasible", s["too_late"]),
+        ("failed with a feasible one, by status", s["failed"] or "none"),
         ("feasible limits kept", f"{s['attainment']:.1%} of {s['feasible']}"),
         ("latency, p50 and p95", f"{s['p50_s']:.2f} s and {s['p95_s']:.2f} s"),
         ("questions for the large model that it answered", f"{s['hard_by_large']:.0%}"),

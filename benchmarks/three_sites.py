@@ -20,7 +20,7 @@ from cluster.profile import PathRow, Table, write_table
 from policies.types import Profile
 
 EDGES = ("hall", "barn", "mill")
-SMALL_TOKENS_PER_S, LARGE_TOKENS_PER_S = 40.0, 80.0
+SMALL_TOKENS_PER_S, LARGE_TOKENS_PER_S = 40.0, 30.0
 STARTUP_S = 8.0
 LONGEST = 120
 KINDS = ("Is the lamp in the hall on?", "Which tax applies to a boat?")
