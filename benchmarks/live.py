@@ -51,9 +51,12 @@ def draw(found: Replay) -> str:
         kept.append(sum(t.met for t in feasible) / len(feasible) if feasible else 1.0)
         cloud.append(float(np.mean([count for at, count, _ in found.replicas if abs(at - middle) <= step] or [0.0])))
     top = max(max(arrivals), max(cloud), 1.0)
-    panel = Panel("arrivals, replicas and kept limits", x, {"arrivals/s": arrivals, "cloud replicas": cloud, "share kept": kept})
+    panels = [
+        Panel("feasible limits", x, {"share kept": kept}),
+        Panel("arrivals and the cloud's replicas", x, {"arrivals/s": arrivals, "cloud replicas": cloud}, top),
+    ]
     colours = {"arrivals/s": "#9aa0a6", "cloud replicas": "#2f6fde", "share kept": "#0b7a5e"}
-    return picture([panel], Style(colours, "seconds", "", top, level=TARGET))
+    return picture(panels, Style(colours, "seconds", "", 1.0, level=TARGET))
 
 
 def _markdown(found: Replay, seconds: float, rate: float) -> str:

@@ -17,6 +17,8 @@ class Panel:
     title: str
     x: Sequence[float]
     lines: Mapping[str, Sequence[float]]
+    top: float | None = None
+    """Where its own vertical axis ends, if it is of other things than the other panels'; the dashed line is not drawn then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Style:
 
 def picture(panels: Sequence[Panel], style: Style) -> str:
     """The panels side by side under one legend."""
-    width, tall = _WIDTH * len(panels) + 10, _HEIGHT + 30
+    width, tall = max(_WIDTH * len(panels), _legend_end(style)) + 10, _HEIGHT + 30
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{tall}" viewBox="0 0 {width} {tall}" '
         'font-family="sans-serif" font-size="11" fill="#333">',
@@ -54,18 +56,26 @@ def _legend(style: Style) -> list[str]:
             f'<line x1="{left}" y1="18" x2="{left + 20}" y2="18" stroke="{colour}" stroke-width="{_stroke(name, style)}"/>'
         )
         parts.append(f'<text x="{left + 25}" y="22">{escape(name)}</text>')
-        left += 40 + round(6.4 * len(name))
+        left += _entry(name)
     return parts
 
 
+def _legend_end(style: Style) -> int:
+    return _LEFT + sum(map(_entry, style.colours))
+
+
+def _entry(name: str) -> int:
+    return 40 + round(6.4 * len(name))
+
+
 def _panel(panel: Panel, style: Style) -> list[str]:
-    low, high = style.bottom, style.top
+    low, high = style.bottom, panel.top or style.top
     parts = [f'<text x="{_LEFT}" y="{_TOP - 10}" font-weight="bold">{escape(panel.title)}</text>']
     for tick in _ticks(low, high):
         y = _y(tick, low, high)
         parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + _WIDE}" y2="{y:.1f}" stroke="#e4e4e4"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    if style.level is not None:
+    if style.level is not None and panel.top is None:
         y = _y(style.level, low, high)
         parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + _WIDE}" y2="{y:.1f}" stroke="#555" stroke-dasharray="4 3"/>')
     start, end = panel.x[0], panel.x[-1]
