@@ -35,7 +35,7 @@ from benchmarks.scenarios import scenario
 from cluster.simulation.result import RunResult
 from cluster.simulation.run import Prepared
 from cluster.simulation.scenario import Scenario
-from cluster.simulation.summary import PolicySummary, summarise
+from cluster.simulation.summary import Interval, PolicySummary, summarise
 
 BASELINES = (
     *("nearest_edge", "cloud_only", "random", "round_robin", "least_outstanding", "two_choices"),
@@ -237,7 +237,7 @@ def _shares(row: Mapping[str, Any]) -> dict[str, float]:
 
 def _interval(value: Mapping[str, float | None]) -> str:
     mean, half = value["mean"], value["half_width"]
-    return "none served" if mean is None else f"{mean:.3g}" if half is None else f"{mean:.3g} ±{half:.2g}"
+    return "none served" if mean is None else str(Interval(mean, half))
 
 
 def _print(name: str, load: float, summaries: Sequence[PolicySummary], bound: float) -> None:

@@ -34,7 +34,13 @@ class Interval:
         return cls(mean, float(t * np.std(values, ddof=1) / math.sqrt(n)))
 
     def __str__(self) -> str:
-        return f"{self.mean:.3g}" if self.half_width is None else f"{self.mean:.3g} ±{self.half_width:.2g}"
+        return _rounded(self.mean, 3) if self.half_width is None else f"{_rounded(self.mean, 3)} ±{_rounded(self.half_width, 2)}"
+
+
+def _rounded(value: float, digits: int) -> str:
+    """To so many significant digits, or to a whole number if that has more: nobody reads powers of ten in a table."""
+    text = f"{value:.{digits}g}"
+    return f"{value:,.0f}" if "e+" in text else text
 
 
 @dataclass(frozen=True, slots=True)
