@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from cluster.cli import app
 from cluster.simulation.run import Prepared
 from cluster.simulation.scenario import load_scenario
+from cluster.simulation.summary import Interval
 
 DEVICE = {"slots": 8, "queue": 4, "prefill_tokens_per_s": 2000, "step_s": 0.02, "step_per_sequence_s": 0.001}
 POWER = {"idle_w": 10, "busy_w": 50, "peak_w": 80}
@@ -49,6 +51,12 @@ def test_light_load_is_served_and_the_same_seeds_give_the_same_numbers(tmp_path:
         assert policy["attainment"]["mean"] > 0.95
         assert policy["broken"] == 0
         assert policy["joules_per_served"]["mean"] > 0
+
+
+def test_an_interval_of_many_seeds_is_not_too_narrow() -> None:
+    values = [float(i % 2) for i in range(22)]
+    deviation = float(np.std(values, ddof=1)) / len(values) ** 0.5
+    assert Interval.of(values).half_width == pytest.approx(2.08 * deviation, rel=0.01), "t of 21 degrees of freedom is 2.08"
 
 
 def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
