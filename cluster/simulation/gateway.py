@@ -144,7 +144,7 @@ class Gateway:
         return free
 
     def _check(self, arrivals: Arrivals, tickets: list[Ticket | None], before: Floats) -> None:
-        """Count what breaks C2 (places), C4 (one ticket each) or, of policies that promise it, C3 (bandwidth)."""
+        """Count what breaks C2 (places), C3 (bandwidth, at which the baselines do not look) or C4 (one ticket each)."""
         board = self.scheduler.board
         placed = [ticket for ticket in tickets if ticket is not None]
         taken = np.bincount([t.server for t in placed], minlength=len(board)) if placed else np.zeros(len(board))

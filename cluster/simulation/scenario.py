@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Literal, Self
 
@@ -144,10 +145,10 @@ class Scenario(Section):
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         names = self.site_names()
-        if len(set(names)) < len(names):
-            raise ValueError(
-                f"site names must differ: {', '.join(sorted({n for n in names if names.count(n) > 1})[:3])} is there twice"
-            )
+        _differ("site names", names)
+        _differ("service names", [service.name for service in self.services])
+        _differ("policies", self.policies)
+        _differ("seeds", self.seeds)  # the same run twice would make intervals narrower than they are
         for site in self.sites:
             _known(f"sites.{site.name}.device", site.device, self.devices)
         for happening in self.happenings:
@@ -207,6 +208,12 @@ def _sentences(error: ValidationError, file: str) -> list[str]:
         else:
             sentences.append(f"{file}: {key} is {detail['input']!r}; {detail['msg'][:1].lower()}{detail['msg'][1:]}.")
     return sentences
+
+
+def _differ(what: str, names: Sequence[object]) -> None:
+    if len(set(names)) < len(names):
+        twice = dict.fromkeys(str(name) for name in names if names.count(name) > 1)
+        raise ValueError(f"{what} must differ: {', '.join(list(twice)[:3])} is there twice")
 
 
 def _known(what: str, name: str, known: list[str] | dict[str, Device]) -> None:

@@ -158,9 +158,10 @@ def _take_up(task: Task, fitting: Fitting) -> None:
         return
     try:
         state = torch.load(task.part, map_location="cpu", weights_only=True)
+        identity = state["of"]
     except Exception as error:  # a damaged file can fail anywhere in torch
         raise ConfigurationError(f"{task.part} cannot be read; delete it to begin anew.") from error
-    if state["of"] != task.identity():
+    if identity != task.identity():
         raise ConfigurationError(
             f"{task.part} is of a run with another model, text, layers or epochs; delete it, or choose another --out."
         )

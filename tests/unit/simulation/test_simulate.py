@@ -211,6 +211,10 @@ def test_a_failed_site_is_left_and_found_again(tmp_path: Path) -> None:
         ({"arrivals": {"trace": "nowhere.csv"}}, "cannot be read"),
         ({"arrivals": {"process": "poisson"}}, "needs rate_per_s or load"),
         ({"warmup_s": 99}, "must be below duration_s"),
+        ({"sites": BASE["sites"] * 2}, "site names must differ: home-1, home-2, cloud is there twice"),
+        ({"services": BASE["services"] * 2}, "service names must differ: chat is there twice"),
+        ({"policies": ["cs_ucb", "cs_ucb"]}, "policies must differ: cs_ucb is there twice"),
+        ({"seeds": [0, 1, 0]}, "seeds must differ: 0 is there twice"),
     ],
 )
 def test_a_wrong_scenario_is_one_sentence(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:

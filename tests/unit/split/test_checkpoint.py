@@ -145,9 +145,11 @@ def test_folders_that_are_no_checkpoints(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(ConfigurationError, match="is a gpt2 model, which cannot be split; these can: llama, qwen2, qwen3"):
         Checkpoint(tmp_path)
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ConfigurationError, match="is not understood"):
-        Checkpoint(tmp_path)
+    for wrong in ("{", '{"model_type": "llama", "num_hidden_layers": "x"}', '{"model_type": "llama", "num_attention_heads": 0}'):
+        (tmp_path / "config.json").write_text(wrong)
+        with pytest.raises(ConfigurationError, match="is not understood") as caught:
+            Checkpoint(tmp_path)
+        assert "\n" not in str(caught.value)
 
 
 def test_positions_that_turn_with_the_length_of_the_text_are_refused(tmp_path: Path) -> None:

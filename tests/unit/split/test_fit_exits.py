@@ -81,9 +81,11 @@ def test_a_broken_run_for_something_else_is_not_gone_on_with(tmp_path: Path) -> 
         fit(task("llama", out), Watch(2), save_every_s=0)
     with pytest.raises(ConfigurationError, match="another model, text, layers or epochs; delete it"):
         fit(task("llama", out, epochs=5), Watch())
-    (tmp_path / "exits.safetensors.part").write_bytes(b"half")
-    with pytest.raises(ConfigurationError, match="cannot be read; delete it"):
-        fit(task("llama", out), Watch())
+    part = tmp_path / "exits.safetensors.part"
+    for write in (lambda: part.write_bytes(b"half"), lambda: torch.save({"of something": "else"}, part)):
+        write()
+        with pytest.raises(ConfigurationError, match="cannot be read; delete it"):
+            fit(task("llama", out), Watch())
 
 
 def test_windows_begin_as_prompts_do_and_cross_pieces() -> None:
