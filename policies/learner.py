@@ -18,9 +18,11 @@ from policies.schedule.belief import LongRun
 from policies.schedule.memory import Totals
 
 PROFILES = 2
-"""Profiles whose corrections are kept: while gateways change to a new one, both are in use."""
+"""Profiles whose corrections are kept: while gateways change to a new one, both are in use. The longest unused goes first."""
 GATEWAYS = 256
 """Gateways of which is known how far they have been heard; the longest silent is forgotten first."""
+UNUSABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What `Learner.load` raises for what is no dump."""
 _MEMORIES = ("ratio", "square", "reward")
 
 
@@ -83,7 +85,7 @@ class Learner:
 
     @classmethod
     def load(cls, known: Mapping[str, Any], age_s: float, now: float) -> Learner:
-        """What was dumped `age_s` seconds ago. Raises ValueError, KeyError, TypeError or AttributeError for what is no dump."""
+        """What was dumped `age_s` seconds ago. Raises one of `UNUSABLE` for what is no dump."""
         learner = cls()
         learner.version, learner.outcomes, learner.ratings = (int(known[name]) for name in ("version", "outcomes", "ratings"))
         learner._heard.update({gateway: int(number) for gateway, number in known["heard"].items()})
@@ -120,6 +122,7 @@ class Learner:
             self._profiles[profile] = {}
             if len(self._profiles) > PROFILES:
                 self._profiles.popitem(last=False)
+        self._profiles.move_to_end(profile)
         return self._profiles[profile].setdefault(path, PathPosterior())
 
 
@@ -163,7 +166,7 @@ class FleetMemory:
 
     @classmethod
     def load(cls, known: Mapping[str, Any], age_s: float, now: float) -> FleetMemory:
-        """What was dumped `age_s` seconds ago. Raises ValueError, KeyError or TypeError for what is no dump."""
+        """What was dumped `age_s` seconds ago. Raises one of `UNUSABLE` for what is no dump."""
         return cls._from(known, tuple(known["servers"]), age_s, now)
 
     @classmethod

@@ -22,6 +22,8 @@ PRIOR_RATIOS = 10.0
 KEEP = 0.98
 """Weight that a measured ratio keeps when the next one comes: about the last fifty count."""
 MAX_RATIO = 20.0
+_ROUNDING = 1e-9
+"""Relative: sum and weight are rounded apart, so that a path which is always at `MAX_RATIO` has a sum a hair above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ class RatioMean:
 
     def __init__(self, total: float = 0.0, weight: float = 0.0) -> None:
         """Raises ValueError for sums that no measurements have."""
-        if not (0 <= total <= MAX_RATIO * weight and 0 <= weight < math.inf):
+        most = MAX_RATIO * weight * (1 + _ROUNDING)
+        if not (0 <= total <= most and 0 <= weight < math.inf):
             raise ValueError(f"ratios from 0 to {MAX_RATIO:g} of weight {weight} cannot sum up to {total}")
         self._sum, self._weight = total, weight
 

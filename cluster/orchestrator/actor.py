@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from cluster.orchestrator.checkpoint import Checkpoint, DatabaseAway, Kept
 from cluster.orchestrator.demand import Counters
 from policies.experience import Batch, Learned
-from policies.learner import Learner
+from policies.learner import UNUSABLE, Learner
 from policies.scaling import Demand
 
 logger = logging.getLogger("ray.serve")
@@ -154,7 +154,7 @@ class Orchestrator:
     async def _restore(self, kept: Kept) -> Kept:
         try:
             self._learner = Learner.load(kept.state or {}, kept.age_s, self._clock())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except UNUSABLE as error:
             return await asyncio.to_thread(self._checkpoint.put_aside, f"cannot be understood ({error!r})")
         version = self._learner.version
         self._heard_on_disk = self._learner.heard()
@@ -193,7 +193,9 @@ class Orchestrator:
 
     def _forget_silent(self) -> None:
         now = self._clock()
-        self._last_batches = {g: (at, batch) for g, (at, batch) in self._last_batches.items() if now - at < LEASE_S}
+        for gateway in [gateway for gateway, (at, _) in self._last_batches.items() if now - at >= LEASE_S]:
+            del self._last_batches[gateway]
+            self._counters.forget(gateway)
 
     def _tell(self, trouble: str | None) -> None:
         """Once per trouble."""

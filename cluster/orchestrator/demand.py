@@ -26,6 +26,10 @@ class Counters:
             self._totals[model] = Demand(*grown)
         self._last[gateway] = counted
 
+    def forget(self, gateway: str) -> None:
+        """It has gone; what it counted stays. Should it speak again, it is as if for the first time."""
+        self._last.pop(gateway, None)
+
     def totals(self) -> Mapping[str, Demand]:
         """By model; all of it only grows."""
         return dict(self._totals)

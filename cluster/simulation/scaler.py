@@ -23,6 +23,7 @@ class Scaler:
         self._env = env
         self._gateway = gateway
         self._interval_s = plan.interval_s
+        self._name = plan.site
         self._server = servers[plan.site]
         self._index = gateway.scheduler.board.index(plan.site)
         self._target = ReplicaTarget(plan.settings(max(1, self._server.profile.slots)))
@@ -56,5 +57,7 @@ class Scaler:
             yield self._env.timeout(self._interval_s)
 
     def _publish(self) -> None:
-        """The scheduler learns of a replica when it takes work."""
-        self._gateway.scheduler.board.join(self._server.profile)
+        """The scheduler learns of a replica when it takes work; of a site that has left, when it joins."""
+        board = self._gateway.scheduler.board
+        if self._name in board:
+            board.join(self._server.profile)

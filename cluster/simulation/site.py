@@ -27,6 +27,7 @@ class SimulatedServer:
         self._startup_s = startup_s
         self._free_at = 0.0
         self.link_factor = 1.0
+        self._slowdown = 1.0
         self.failed = False
         self.engines = [Engine(env, profile, own_prefill) for _ in range(profile.replicas)]
         self._retired: list[Engine] = []
@@ -66,7 +67,7 @@ class SimulatedServer:
         if self.failed:
             return True
         engine = self._least_busy()
-        if engine is None or engine.size >= self._profile.slots + self._profile.queue:
+        if engine is None or engine.size >= self._profile.places:
             return False
         engine.submit(job)
         return True
@@ -74,7 +75,7 @@ class SimulatedServer:
     def foresee(self, job: Job) -> tuple[Engine | None, dict[int, float]]:
         """The replica that would get the job now, and when all its work would be done."""
         engine = None if self.failed else self._least_busy()
-        if engine is None or engine.size >= self._profile.slots + self._profile.queue:
+        if engine is None or engine.size >= self._profile.places:
             return None, {}
         return engine, engine.foresee(job)
 
@@ -89,7 +90,8 @@ class SimulatedServer:
         self.failed = False
 
     def slow_down(self, factor: float) -> None:
-        """From now on every replica needs `factor` times as long."""
+        """From now on every replica, later ones included, needs `factor` times as long."""
+        self._slowdown = factor
         for engine in self.engines:
             engine.slow_down(factor)
 
@@ -131,7 +133,9 @@ class SimulatedServer:
             self._calls_off -= 1
             return
         self.starting -= 1
-        self.engines.append(Engine(self._env, self._profile, self._own_prefill))
+        engine = Engine(self._env, self._profile, self._own_prefill)
+        engine.slow_down(self._slowdown)
+        self.engines.append(engine)
         changed()
 
     def _retire(self) -> None:

@@ -64,8 +64,8 @@ class Learning:
         """Have the orchestrator told. Never waits; with a full queue the oldest is given up."""
         if len(self._queue) >= self._capacity:
             self._queue.popleft()
+            self.lost += self._oldest >= self._wanted  # others it has heard, and only not yet kept
             self._oldest += 1
-            self.lost += 1
         self._queue.append(experience)
 
     def start(self) -> None:

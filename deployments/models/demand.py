@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import astuple
 
@@ -21,6 +22,8 @@ ASK_S = 1.0
 STALE_S = 5.0
 """What the orchestrator said so long ago is not used any more: the replicas' counts are newer."""
 LOOKS_BELOW = 2
+REPLICAS = 1000
+"""Replicas of which is known what they have counted; the longest silent is forgotten first."""
 NOTHING = Demand(0.0, 0.0, 0.0, 0.0)
 
 Ask = Callable[[str], Mapping[str, Demand]]
@@ -100,22 +103,25 @@ def _demand_of(actor: str) -> Mapping[str, Demand]:
 class ReplicaCounts:
     """Demand as the replicas counted it at their doors, and what waits at the handles for one of them.
 
-    Replicas come and go, and their totals with them: what each has added since the last look is added up here.
+    Replicas come and go, and their totals with them: what each has added since the last look is added up here. A busy one may
+    be late with its report, or with a part of it, and must not be taken for a new one then.
     """
 
     def __init__(self) -> None:
-        self._seen: Mapping[str, Mapping[str, float]] = {}
+        self._seen: OrderedDict[str, dict[str, float]] = OrderedDict()
         self._sums = dict.fromkeys(("arrived", "missed", "served", "service_s"), 0.0)
         self._arrived = self._highest = 0.0
         self._looks_below = 0
 
     def __call__(self, context: AutoscalingContext) -> Demand:
-        totals = _latest(context)
-        for replica, counts in totals.items():
-            before = self._seen.get(replica, {})
+        for replica, counts in _latest(context).items():
+            before = self._seen.setdefault(replica, {})
             for name in self._sums:
                 self._sums[name] += max(0.0, counts.get(name, 0.0) - before.get(name, 0.0))
-        self._seen = totals
+            before.update(counts)
+            self._seen.move_to_end(replica)
+        while len(self._seen) > REPLICAS:
+            self._seen.popitem(last=False)
         # A request that waits at a handle has arrived though no replica has seen it: the one that will is not up yet, or busy.
         self._note_arrived(self._sums["arrived"] + (context.total_queued_requests or 0.0))
         return Demand(**{**self._sums, "arrived": self._arrived})

@@ -28,6 +28,10 @@ class Board:
     def __len__(self) -> int:
         return len(self.servers)
 
+    def __contains__(self, name: str) -> bool:
+        """Whether the server called `name` is there."""
+        return name in self._index
+
     def index(self, name: str) -> int:
         """Index of the server called `name`. Raises KeyError when it is not on the board."""
         return self._index[name]
@@ -44,7 +48,7 @@ class Board:
         self.servers[i] = server
         replicas = server.replicas
         self.cloud[i] = server.cloud
-        self.capacity[i] = replicas * (server.slots + server.queue)
+        self.capacity[i] = replicas * server.places
         self.slots[i] = replicas * server.slots
         self.bandwidth[i] = self.profile_bandwidth[i] = server.bits_per_s
         self.replicas[i] = replicas

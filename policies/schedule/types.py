@@ -50,6 +50,11 @@ class Server:
     queue: int = 0
     """Requests of each replica that may wait for a slot."""
 
+    @property
+    def places(self) -> int:
+        """Requests that a replica takes; none if they could only wait."""
+        return self.slots + self.queue if self.slots else 0
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)

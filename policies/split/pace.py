@@ -57,12 +57,16 @@ class Pace:
         """What a question about the last of `positions` that the cloud has not computed can be expected to take."""
         return self.round_trip.known() + self.cloud.at(positions)
 
-    def limit_s(self, positions: int) -> float:
-        """After how long such a question counts as lost."""
+    def late_s(self, positions: int) -> float:
+        """After how long an answer to it is later than link and cloud usually vary."""
         if self.round_trip.value is None:
             return _UNKNOWN_LIMIT_S
         late = self.round_trip.value + _DEVIATIONS * self.round_trip.deviation
-        return max(_LEAST_LIMIT_S, late + _SLACK * self.cloud.at(positions))
+        return late + _SLACK * self.cloud.at(positions)
+
+    def limit_s(self, positions: int) -> float:
+        """After how long such a question counts as lost."""
+        return max(_LEAST_LIMIT_S, self.late_s(positions))
 
     def affords(self, left_s: float | None, tokens_left: int, positions: int) -> bool:
         """Whether a question fits into `left_s`, with the rest of the answer said by the edge alone behind it.

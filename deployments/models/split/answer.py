@@ -84,7 +84,7 @@ class Answer:
         return self._uplink.traffic if self._uplink else Traffic()
 
     async def tokens(self) -> AsyncGenerator[Said, None]:
-        """The answer. Raises StateError for states that cannot cross the link."""
+        """The answer. Raises StateError for states that cannot cross the link or are no numbers."""
         steps = self._verify if self._mode.kind is Kind.VERIFIED else self._collaborate
         try:
             while self._left > 0:

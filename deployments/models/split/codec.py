@@ -23,6 +23,8 @@ class Wire(IntEnum):
     """One scale in single precision for each position, then a byte for each number."""
 
 
+NO_NUMBERS = "the model's own states are not finite numbers; try a wider dtype"
+"""What has gone wrong in a model whose states are that."""
 _TYPES = {Wire.FLOAT16: torch.float16, Wire.BFLOAT16: torch.bfloat16, Wire.FLOAT32: torch.float32}
 
 
@@ -79,6 +81,6 @@ def _require_finite(sent: Tensor, states: Tensor, wire: Wire) -> None:
     if sent.isfinite().all():
         return
     if not states.isfinite().all():
-        raise StateError("the model's own states are not finite numbers; try a wider dtype")
+        raise StateError(NO_NUMBERS)
     largest = states.abs().max().item()
     raise StateError(f"a state holds {largest:.3g}, more than {wire.name.lower()} can; choose wire: bfloat16")

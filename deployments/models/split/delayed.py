@@ -23,8 +23,8 @@ class DelayedLink(Link):
         task.add_done_callback(self._tasks.discard)
 
     async def ask(self, message: bytes) -> bytes:
-        """There and back."""
-        await self._emulated.cross(len(message), "up")
+        """There and back. Behind the uploads before it, which are tasks, too: the states of its positions must not come later."""
+        await asyncio.create_task(self._cross(message))
         answer = await self._inner.ask(message)
         await self._emulated.cross(len(answer), "down")
         return answer
@@ -36,5 +36,8 @@ class DelayedLink(Link):
         await self._inner.close()
 
     async def _upload(self, message: bytes) -> None:
-        await self._emulated.cross(len(message), "up")
+        await self._cross(message)
         self._inner.upload(message)
+
+    async def _cross(self, message: bytes) -> None:
+        await self._emulated.cross(len(message), "up")

@@ -113,9 +113,8 @@ class Desk:
             context = self._context(frame.session, owner)
             if frame.kind is Kind.OPEN:
                 context.draw = Draw.unpack(frame.payload)
-            else:
-                context.put(frame)
-                self._make_room(frame.session)
+            elif self._make_room(frame.session, len(frame.payload)):
+                context.put(frame)  # else its states are found missing, and the question that brings them is told why not
             return None
         raise FrameError(f"{frame.kind.name} is nothing that an edge says")
 
@@ -147,6 +146,7 @@ class Desk:
             return self._refusal(
                 ask, f"{end} positions take {grown} bytes; {taken} of {bound} are taken by sessions that are at work"
             )
+        context.cache.reserve(end - context.cache.length)  # taken now: whoever asks before the pass must not be promised it
         began = self._clock()
         span = self._meter.span() if self._meter else None
         try:

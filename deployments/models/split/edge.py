@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import embedding
 
 from deployments.models.split.checkpoint import EMBEDDING, Checkpoint
-from deployments.models.split.codec import Wire, encode
+from deployments.models.split.codec import NO_NUMBERS, Wire, encode
 from deployments.models.split.draw import Draw
 from deployments.models.split.errors import StateError
 from deployments.models.split.heads import Head, exit_heads
@@ -51,7 +51,7 @@ class Text:
     second: Guess | None = None
     """What the second exit says there, if it was asked."""
     failure: StateError | None = None
-    """Why its states cannot cross the link."""
+    """Why its states cannot cross the link, or say nothing at all."""
 
     def __post_init__(self) -> None:
         self.prompt_length = len(self.tokens)
@@ -129,7 +129,10 @@ class EdgePart:
 
     @torch.inference_mode()
     def deepen(self, texts: Sequence[Text]) -> list[Guess]:
-        """Run layers a+1..b over all that left early; what the second exit says. All tokens must have been read."""
+        """Run layers a+1..b over all that left early; what the second exit says, of no meaning for a text with a `failure`.
+
+        All tokens must have been read.
+        """
         segments = [Segment(text.upper, torch.cat(text.pending)) for text in texts if text.upper is not None]
         if not segments:  # there is one exit only
             return [text.first for text in texts if text.first is not None]
@@ -153,6 +156,9 @@ def _guesses(texts: Sequence[tuple[Text, Tensor]], head: Head) -> list[Guess]:
         return []
     logits = head.logits(torch.stack([states[-1] for _, states in texts]))
     best, tokens = logits.softmax(1).max(1)
+    for (text, _), is_finite in zip(texts, best.isfinite().tolist(), strict=True):
+        if not is_finite:  # the other texts of the pass are well
+            text.failure = StateError(NO_NUMBERS)
     return [Guess(_pick(text, logits[i], int(tokens[i])), float(best[i])) for i, (text, _) in enumerate(texts)]
 
 

@@ -3,7 +3,8 @@
 SplitError
 ├── FrameError       bytes that are no frame: truncated, flipped, of another version
 ├── StateError       a state that cannot be sent or was not fit to be received
-├── LinkError        the cloud did not answer, or not in time
+├── LinkError        the cloud cannot be reached, or gave no answer
+│   └── AnswerLate   not in time
 └── CloudRefused     the cloud answered that it will not: another model, no memory, unfit states
 
 None of them ends an answer: the edge goes on alone and says so.
@@ -25,7 +26,11 @@ class StateError(SplitError):
 
 
 class LinkError(SplitError):
-    """The cloud part cannot be reached or was too late."""
+    """The cloud part cannot be reached, or what it says is no answer."""
+
+
+class AnswerLate(LinkError):
+    """No answer came in the time that there was."""
 
 
 class CloudRefused(SplitError):

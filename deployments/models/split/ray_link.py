@@ -56,8 +56,9 @@ class RayLink(NumberedLink):
 
     async def _run(self) -> None:
         while True:
-            stream: DeploymentResponseGenerator[Any] = self._listen.remote(self._edge)
+            stream: DeploymentResponseGenerator[Any] | None = None
             try:
+                stream = self._listen.remote(self._edge)
                 async for answers in stream:  # the first is empty and says that the other side is there
                     self._is_up = True
                     for number, answer in answers:
@@ -68,7 +69,8 @@ class RayLink(NumberedLink):
             finally:
                 self._is_up = False
                 with suppress(Exception):
-                    stream.cancel()
+                    if stream is not None:
+                        stream.cancel()
                 self.broke(f"the connection to the cloud's part broke ({self._why})")
             await asyncio.sleep(_PAUSE_S)
 

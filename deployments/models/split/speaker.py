@@ -10,7 +10,7 @@ from deployments.models.split.batcher import Batcher
 from deployments.models.split.codec import Wire
 from deployments.models.split.draw import Draw
 from deployments.models.split.edge import EdgePart, Guess, Text
-from deployments.models.split.errors import LinkError
+from deployments.models.split.errors import AnswerLate, LinkError
 from deployments.models.split.link import Link
 from deployments.models.split.uplink import Told, Uplink
 from policies.split.backoff import Backoff
@@ -54,7 +54,7 @@ class Speaker:
     async def read(self, text: Text, uplink: Uplink | None) -> Guess:
         """Layers 1..a over all unread tokens, their states on the way to the cloud; what the first exit says.
 
-        Raises StateError for states that cannot cross the link.
+        Raises StateError for states that cannot cross the link or are no numbers.
         """
         guess = None if text.unread else text.first
         while guess is None:
@@ -66,8 +66,11 @@ class Speaker:
         return guess
 
     async def deepen(self, text: Text) -> Guess:
-        """Layers a+1..b over all that left early; what the second exit says."""
-        return text.second or await self._deepening(text)
+        """Layers a+1..b over all that left early; what the second exit says. Raises StateError for states that are no numbers."""
+        guess = text.second or await self._deepening(text)
+        if text.failure is not None:
+            raise text.failure
+        return guess
 
     async def ask(self, uplink: Uplink, first: int, count: int, fresh: int, left_s: float | None) -> Told | None:
         """The full model's word, None if it does not come in time. `fresh` positions are new to the cloud.
@@ -78,8 +81,10 @@ class Speaker:
         try:
             told = await uplink.ask(first, count, limit_s if left_s is None else min(limit_s, left_s))
         except LinkError as error:
-            self.backoff.failed(self._clock())
             self.why = str(error)
+            was_hasty = left_s is not None and left_s < min(limit_s, self.pace.late_s(fresh))
+            if not (isinstance(error, AnswerLate) and was_hasty):  # a caller without time must not close the link to all others
+                self.backoff.failed(self._clock())
             return None
         self.backoff.succeeded()
         self.pace.round_trip.note(told.round_trip_s)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from deployments.models.split.codec import Wire
 from deployments.models.split.desk import WORK
 from deployments.models.split.edge import Text
-from deployments.models.split.errors import CloudRefused, FrameError, LinkError
+from deployments.models.split.errors import AnswerLate, CloudRefused, FrameError, LinkError
 from deployments.models.split.frames import Frame, Kind, Question, unpack, unpack_tokens
 from deployments.models.split.link import Link
 
@@ -79,7 +79,8 @@ class Uplink:
     async def ask(self, first: int, count: int, timeout_s: float | None = None) -> Told:
         """The tokens after the positions `first`..`first + count - 1`, which have been read.
 
-        Raises LinkError when no answer comes in time, CloudRefused when the cloud will not go on with this session.
+        Raises AnswerLate after `timeout_s`, LinkError when the link gives no answer, CloudRefused when the cloud will not go on
+        with this session.
         """
         began = time.perf_counter()
         self.traffic.asks += 1
@@ -91,7 +92,7 @@ class Uplink:
                         return self._told(answer, count, time.perf_counter() - began)
                     self._resend_from(answer)
         except TimeoutError:
-            raise LinkError(f"no answer within {timeout_s:g} s") from None
+            raise AnswerLate(f"no answer within {timeout_s:g} s") from None
         finally:
             self.traffic.wait_s += time.perf_counter() - began
         raise LinkError(f"the cloud still lacks positions after {_TRIES} tries")

@@ -126,6 +126,20 @@ async def test_an_orchestrator_that_is_away_costs_no_request_and_at_last_the_old
     assert learning.status()["state"] == "there"
 
 
+async def test_what_was_told_is_not_lost_though_it_is_not_kept_yet(ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    town, learning = village(ray, capacity=5)
+    orchestrator = await ray.orchestrator()
+
+    async def fail() -> None:
+        """The database is away."""
+
+    monkeypatch.setattr(orchestrator, "_save", fail)
+    for _ in range(8):
+        town.serve("hall", 0.5)
+        await learning.once()
+    assert (learning.status()["outcomes"], learning.status()["waiting"], learning.lost) == (8, 5, 0)
+
+
 async def test_it_exchanges_by_itself_and_tells_the_rest_when_it_stops(ray: Ray) -> None:
     town, learning = village(ray)
     learning.start()

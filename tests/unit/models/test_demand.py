@@ -26,6 +26,22 @@ def test_totals_survive_that_replicas_come_and_go() -> None:
     assert read(counts, Context(counts={"b": {"arrived": 5, "missed": 2}})) == Demand(17, 3, 9, 16.0)
 
 
+def test_a_replica_whose_report_was_late_is_not_counted_anew() -> None:
+    counts = ReplicaCounts()
+    read(counts, Context(counts={"a": {"arrived": 10, "served": 8}}))
+    read(counts, Context(counts={"a": {"arrived": 11}}))
+    read(counts, Context())
+    assert read(counts, Context(counts={"a": {"arrived": 13, "served": 9}})) == Demand(13, 0, 9, 0.0)
+
+
+def test_of_replicas_that_have_gone_only_so_many_are_remembered() -> None:
+    counts = ReplicaCounts()
+    for number in range(module.REPLICAS + 5):
+        read(counts, Context(counts={str(number): {"arrived": 1}}))
+    assert len(counts._seen) == module.REPLICAS
+    assert read(counts, Context()).arrived == module.REPLICAS + 5
+
+
 def test_what_waits_for_a_replica_has_arrived_and_is_not_counted_again_when_it_is_taken() -> None:
     counts = ReplicaCounts()
     assert read(counts, Context(total_queued_requests=4)).arrived == 4

@@ -91,10 +91,11 @@ async def test_what_was_not_on_disk_is_asked_for_again(orchestrator: Orchestrato
     await other.stop()
 
 
-async def test_an_unusable_state_is_named_and_learning_begins_anew(url: str, clock: Clock) -> None:
+@pytest.mark.parametrize("version", ["from another time", float("inf")])
+async def test_an_unusable_state_is_named_and_learning_begins_anew(url: str, clock: Clock, version: object) -> None:
     checkpoint = Checkpoint(url, clock)
     checkpoint.load()
-    checkpoint.save({"version": "from another time"})
+    checkpoint.save({"version": version})
     orchestrator = Orchestrator(url, clock=clock, wall_clock=clock)
     await orchestrator.start()
     status = (await orchestrator.exchange(batch(served(1)), save=True)).status
@@ -134,6 +135,20 @@ async def test_demand_is_added_up_and_only_grows(orchestrator: Orchestrator) -> 
     for gateway, arrived in (("one", 5.0), ("two", 100.0), ("one", 8.0), ("one", 8.0), ("two", 101.0), ("one", 2.0)):
         await orchestrator.exchange(batch((), gateway, demand={"large": Demand(arrived, 0.0, 1.0, arrived / 2)}))
     assert orchestrator.status().demand == {"large": Demand(4.0, 0.0, 0.0, 2.0)}
+
+
+async def test_of_gateways_that_have_gone_only_the_sums_are_kept(orchestrator: Orchestrator, clock: Clock) -> None:
+    for gateway in ("one", "two"):
+        for arrived in (3.0, 5.0):
+            await orchestrator.exchange(batch((), gateway, demand={"large": Demand(arrived, 0.0, 0.0, 0.0)}))
+        clock.now += LEASE_S
+    while "one" in orchestrator._last_batches:
+        await actor.asyncio.sleep(0.01)
+    assert list(orchestrator._counters._last) == []
+    assert orchestrator.status().demand["large"].arrived == 4.0
+    for arrived in (6.0, 7.0):
+        await orchestrator.exchange(batch((), "one", demand={"large": Demand(arrived, 0.0, 0.0, 0.0)}))
+    assert orchestrator.status().demand["large"].arrived == 5.0
 
 
 async def test_with_no_gateway_left_it_saves_and_ends(url: str, clock: Clock) -> None:

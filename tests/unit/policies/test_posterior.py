@@ -100,6 +100,14 @@ def test_a_posterior_survives_a_restart(scores, pairs) -> None:
     assert PathPosterior.load(posterior.dump()).correction == posterior.correction
 
 
+def test_a_path_that_is_always_far_slower_than_predicted_survives_a_restart() -> None:
+    """Sum and weight are rounded apart; a sum a hair above its bound is no damage."""
+    posterior = PathPosterior()
+    for _ in range(2000):
+        posterior.latency.add(1000.0, 1.0)
+        assert PathPosterior.load(posterior.dump()).correction == posterior.correction
+
+
 @pytest.mark.parametrize(
     "known",
     [

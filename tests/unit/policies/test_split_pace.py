@@ -64,6 +64,7 @@ def test_a_steady_link_has_a_short_limit_and_an_unknown_one_a_long_one() -> None
     steady.cloud.note(5, 0.5)
     assert steady.limit_s(10) == pytest.approx(2.0 + 4 * 10 * 0.1, rel=1e-3)
     assert pace(round_trip=0.003).limit_s(1) == 1.0
+    assert pace(round_trip=0.003).late_s(0) == 0.003
 
 
 @given(SECONDS, SECONDS, SECONDS, SECONDS, st.integers(1, 50), st.integers(1, 200))

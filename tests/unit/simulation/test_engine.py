@@ -9,6 +9,7 @@ from simpy import Environment
 
 from cluster.simulation.engine import Engine
 from cluster.simulation.job import Job, after
+from cluster.simulation.site import SimulatedServer
 from tests.unit.schedule.fleet import server
 
 PROFILE = server("e", slots=2, prefill_tokens_per_s=100.0, step_s=0.1, step_per_sequence_s=0.05, idle_w=10, busy_w=50, peak_w=60)
@@ -93,6 +94,20 @@ def test_slower_from_now_on() -> None:
     after(env, 1.0, lambda: engine.slow_down(3.0))
     env.run()
     assert ends == [pytest.approx(1.0 + 10 * 0.3)]
+
+
+def test_a_replica_that_is_started_at_a_slow_site_is_slow() -> None:
+    env = Environment()
+    profile = server("e", slots=1, step_s=0.1, step_per_sequence_s=0.0, prefill_tokens_per_s=100.0)
+    site, jobs, ends = SimulatedServer(env, profile, None, 0.0, startup_s=1.0), [Job(0.0, 10.0) for _ in range(2)], []
+    site.slow_down(3.0)
+    site.scale(2, lambda: None)
+    env.run()
+    for job in jobs:
+        job.done = lambda: ends.append(env.now)
+        assert site.accept(job)
+    env.run()
+    assert ends == [pytest.approx(1.0 + 3.0)] * 2
 
 
 @example(

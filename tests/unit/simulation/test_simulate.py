@@ -6,11 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from cluster.cli import app
+from cluster.simulation.run import Prepared
+from cluster.simulation.scenario import load_scenario
+from cluster.simulation.summary import Interval
 
 DEVICE = {"slots": 8, "queue": 4, "prefill_tokens_per_s": 2000, "step_s": 0.02, "step_per_sequence_s": 0.001}
 POWER = {"idle_w": 10, "busy_w": 50, "peak_w": 80}
@@ -49,6 +53,12 @@ def test_light_load_is_served_and_the_same_seeds_give_the_same_numbers(tmp_path:
         assert policy["joules_per_served"]["mean"] > 0
 
 
+def test_an_interval_of_many_seeds_is_not_too_narrow() -> None:
+    values = [float(i % 2) for i in range(22)]
+    deviation = float(np.std(values, ddof=1)) / len(values) ** 0.5
+    assert Interval.of(values).half_width == pytest.approx(2.08 * deviation, rel=0.01), "t of 21 degrees of freedom is 2.08"
+
+
 def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     scaling = {"site": "cloud", "max_replicas": 3, "startup_s": 2}
     result = run(tmp_path, options=("--out", str(tmp_path / "report.html")), scaling=scaling)
@@ -61,9 +71,6 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
 
 
 def test_the_cloud_goes_from_zero_to_n_to_zero(tmp_path: Path) -> None:
-    from cluster.simulation.run import Prepared
-    from cluster.simulation.scenario import load_scenario
-
     busy = [f"{i * 0.25},200,60" for i in range(240)]
     rows = [ROWS[0], *busy, "290,200,60"]
     sites = [BASE["sites"][0] | {"count": 1}, BASE["sites"][1] | {"replicas": 0}]
@@ -146,21 +153,38 @@ def test_silence_in_a_trace_is_kept(tmp_path: Path) -> None:
     assert policies(result)["cs_ucb"]["served_per_s"]["mean"] * 900 <= 20
 
 
+def test_a_scaled_site_that_has_left_does_not_come_back_with_its_next_replica(tmp_path: Path) -> None:
+    scaling = {"site": "cloud", "min_replicas": 1, "max_replicas": 4, "startup_s": 10}
+    device = {"box": {**DEVICE, **POWER, "slots": 1, "queue": 0}}
+    happenings = [{"at_s": 10, "site": "cloud", "kind": "leave"}]
+    run(tmp_path, devices=device, scaling=scaling, happenings=happenings, policies=["least_outstanding"])
+    result = Prepared.of(load_scenario(tmp_path / "scenario.yaml")).run("least_outstanding", 0)
+    cloud = result.servers.index("cloud")
+    replicas = {sample.replicas for sample in result.samples if sample.at_s > 10}
+    assert len(replicas) > 1, "some start while it is away"
+    assert (result.server[result.arrived_s < 10] == cloud).any()
+    assert not (result.server[result.arrived_s > 10] == cloud).any()
+
+
 @pytest.mark.parametrize(
     "site",
     [
         {"link": {"mbps": 0}},
         {"replicas": 0},
         {"device": "full"},
+        {"device": "hall"},
     ],
-    ids=["zero bandwidth", "no replica", "capacity 0"],
+    ids=["zero bandwidth", "no replica", "capacity 0", "a queue before no slot"],
 )
 def test_a_site_that_can_take_nothing_gets_nothing_from_cs_ucb(tmp_path: Path, site: dict[str, Any]) -> None:
     sites = [BASE["sites"][0] | {"count": 1}, BASE["sites"][1] | site]
-    devices = {**BASE["devices"], "full": {**DEVICE, **POWER, "slots": 0, "queue": 0}}
+    none = {**DEVICE, **POWER, "slots": 0}
+    devices = {**BASE["devices"], "full": none | {"queue": 0}, "hall": none | {"queue": 4}}
     result = policies(run(tmp_path, options=("--json",), sites=sites, devices=devices))
     assert result["cs_ucb"]["broken"] == 0
     assert result["cs_ucb"]["attainment"]["mean"] > 0.5
+    served_by = Prepared.of(load_scenario(tmp_path / "scenario.yaml")).run("cs_ucb", 0).server
+    assert set(served_by.tolist()) <= {-1, 0}
 
 
 def test_when_nothing_is_feasible_all_is_refused(tmp_path: Path) -> None:

@@ -212,13 +212,44 @@ async def test_a_session_larger_than_all_memory_is_refused_with_the_numbers() ->
 
 
 async def test_sessions_at_work_are_not_forgotten_for_others() -> None:
-    """Memory for one of two that ask at once: one is told no, says the rest alone, and the bound holds."""
+    """Memory for one of three that ask at once: two are told no, say the rest alone, and the bound holds."""
     async with split(memory_bytes=50_000) as town:
+        watching = asyncio.create_task(_most(town.desk))
         said = await asyncio.gather(*(town.say(ALL_FROM_CLOUD, PROMPT[i:], 4) for i in range(3)))
         assert town.desk.nbytes == 0
-    whole_ones = [tokens for tokens, answer in said if not answer.tally.alone]
-    assert whole_ones
+        watching.cancel()
+        assert 0 < await watching <= 50_000
+    assert [answer.tally.alone for _, answer in said] == [False, True, True]
     assert all("are taken by sessions that are at work" in a.tally.why for _, a in said if a.tally.alone)
+
+
+async def _most(desk: Desk) -> int:
+    """The most memory at any turn of the loop, until it is cancelled."""
+    most = 0
+    try:
+        while True:
+            most = max(most, desk.nbytes)
+            await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        return most
+
+
+async def test_an_edge_that_only_sends_takes_no_more_memory_than_there_is() -> None:
+    async with split(memory_bytes=42_000) as town:
+        text = read(town, [1 + i % (VOCABULARY - 1) for i in range(60)])
+        for _ in range(20):
+            await put(town.desk, opened(town), states(text, town))
+            assert town.desk.nbytes <= 42_000
+        told = tokens(await put(town.desk, ask(town, 59)))
+        assert told == expected(whole("llama"), 1, Wire.FLOAT16, text.tokens, 1)
+
+
+async def test_states_that_found_no_room_are_wanted_again() -> None:
+    async with split(memory_bytes=3000) as town:
+        text = read(town, [1 + i % (VOCABULARY - 1) for i in range(60)])
+        missing = await put(town.desk, opened(town), states(text, town), ask(town, 59))
+        assert missing is not None
+        assert (missing.kind, missing.first, town.desk.nbytes) == (Kind.MISSING, 0, 0)
 
 
 async def test_sessions_end_with_their_owner_and_after_silence() -> None:

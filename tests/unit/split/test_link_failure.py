@@ -109,6 +109,38 @@ async def test_without_time_for_a_question_the_edge_says_it_alone() -> None:
         assert [said.by async for said in answer.tokens()] == [By.CLOUD]
 
 
+async def test_a_caller_without_time_does_not_close_the_link_to_others() -> None:
+    async with split(disturb=list) as town:
+        ask, forever = town.link.ask, asyncio.Event()
+
+        async def hang(message: bytes) -> bytes:
+            await forever.wait()
+            return b""
+
+        town.link.ask = hang  # type: ignore[method-assign]
+        hasty = Answer(town.speaker, PROMPT, Draw(), MODES[0], 1, (NEVER,), time_limit_s=0.02)
+        assert [said.by async for said in hasty.tokens()] == [By.ALONE]
+        town.link.ask = ask  # type: ignore[method-assign]
+        _, answer = await town.say(MODES[0], most=4)
+    assert answer.tally.by == {By.CLOUD: 4}
+
+
+async def test_an_answer_later_than_the_link_varies_closes_it_though_the_caller_had_no_more_time() -> None:
+    async with split(disturb=list) as town:
+        forever = asyncio.Event()
+
+        async def hang(message: bytes) -> bytes:
+            await forever.wait()
+            return b""
+
+        town.link.ask = hang  # type: ignore[method-assign]
+        town.speaker.pace.round_trip.note(0.001)
+        town.speaker.pace.edge_token.note(0.0)
+        hasty = Answer(town.speaker, PROMPT, Draw(), MODES[0], 1, (NEVER,), time_limit_s=0.02)
+        assert [said.by async for said in hasty.tokens()] == [By.ALONE]
+    assert town.speaker.backoff.failures == 1
+
+
 async def test_standalone_never_asks() -> None:
     async with split(disturb=list) as town:
         tokens, answer = await town.say(Mode(Kind.STANDALONE, 0.5), most=MOST)
