@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.command import run
 from benchmarks.page import table, write_section
 from benchmarks.scenarios import scenario
 from cluster.simulation.run import Prepared
@@ -97,4 +98,4 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

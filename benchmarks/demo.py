@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks import demo_policies as policies
+from benchmarks.command import run
 from benchmarks.demo_asking import Asker
 from benchmarks.demo_home import Split, configure, isthmus, running, split, write_questions
 from benchmarks.demo_page import drawing, section
@@ -159,4 +160,4 @@ def ask(served: Served, asker: Asker, config: Config, profile: Table, by_model: 
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.command import run
 from benchmarks.page import table, write_section
 from benchmarks.panels import Panel, Style, picture
 from benchmarks.scenarios import scenario
@@ -148,4 +149,4 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

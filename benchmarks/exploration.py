@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks import dots
+from benchmarks.command import run
 from benchmarks.page import table as grid
 from benchmarks.page import write_section
 from benchmarks.routing import OBJECTIVES, embed, halves
@@ -224,4 +225,4 @@ def _markdown(rows: Sequence[Share], found: dict[str, dict[str, float]]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

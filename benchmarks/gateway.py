@@ -27,6 +27,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import page
+from benchmarks.command import run
 from benchmarks.load import drive
 from benchmarks.systems import System, litellm, ray_systems
 
@@ -207,4 +208,4 @@ def _chosen(words: str, known: Iterable[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -29,6 +29,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import page
+from benchmarks.command import run
 from benchmarks.panels import Panel, Style, picture
 from benchmarks.replay import TARGET, Replay, replay, requests_of
 from benchmarks.three_sites import cluster
@@ -120,4 +121,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

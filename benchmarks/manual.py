@@ -32,6 +32,7 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from benchmarks import page
+from benchmarks.command import run
 from benchmarks.retrieval import Collection, Question, smart_tv
 
 ROOT = Path(__file__).parents[1]
@@ -207,4 +208,4 @@ def _print(scores: Sequence[Score]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

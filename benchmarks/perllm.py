@@ -25,10 +25,11 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 from scipy.optimize import linprog
 from scipy.sparse import coo_matrix
 
+from benchmarks.command import run
 from benchmarks.page import table, write_section
 from benchmarks.panels import Panel, Style, picture
 from benchmarks.scenarios import scenario
@@ -241,7 +242,16 @@ def _interval(value: Mapping[str, float | None]) -> str:
 
 
 def _print(name: str, load: float, summaries: Sequence[PolicySummary], bound: float) -> None:
-    shown = Table("policy", "in time /s", "of bound", "attainment", "J per served", "refused", "regret", "C2-C4 broken")
+    shown = Table(
+        Column("policy", no_wrap=True),
+        "in time /s",
+        "of bound",
+        "attainment",
+        "J per served",
+        "refused",
+        "regret",
+        "C2-C4 broken",
+    )
     for s in summaries:
         share = f"{s.served_per_s.mean / bound:.2f}"
         numbers = (str(s.served_per_s), share, str(s.attainment), str(s.joules_per_served), f"{s.refused:.0%}")
@@ -249,8 +259,11 @@ def _print(name: str, load: float, summaries: Sequence[PolicySummary], bound: fl
     shown.title = f"{name}, {load:g} x capacity; bound {bound:.1f}/s"
     console = Console()
     console.print(shown)
-    console.print({key: value and round(value, 3) for key, value in ratios(summaries, bound).items()})
+    over = Table("cs_ucb", "", title="beside the others")
+    for key, value in ratios(summaries, bound).items():
+        over.add_row(key.replace("_", " "), "none served" if value is None else f"{value:.3f}")
+    console.print(over)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

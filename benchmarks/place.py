@@ -24,6 +24,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import page
+from benchmarks.command import run
 from cluster.config import Config
 from cluster.orchestrator.actor import Orchestrator, Reply
 from cluster.orchestrator.handle import Exchange
@@ -163,4 +164,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -27,6 +27,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import page
+from benchmarks.command import run
 from cluster.config import Documents
 from cluster.encoder import open_encoder
 from cluster.index import Index, build_index, open_index
@@ -251,4 +252,4 @@ def _jsonl(file: Path) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks.command import run
 from benchmarks.frontiers import COLOURS, Curve, curve, picture
 from benchmarks.page import line, write_section
 from cluster.encoder import open_encoder
@@ -204,4 +205,4 @@ def _share(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.command import run
 from benchmarks.page import table, write_section
 from policies.schedule import SCHEDULERS, make_scheduler
 from policies.schedule.board import Board
@@ -165,4 +166,4 @@ def _cells(r: Speed) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

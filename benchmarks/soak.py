@@ -30,6 +30,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import page
+from benchmarks.command import run
 from benchmarks.systems import ray_systems
 
 
@@ -205,4 +206,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -22,6 +22,7 @@ from rich.progress import Progress
 from tokenizers import Tokenizer
 
 from benchmarks import split_page, split_replay
+from benchmarks.command import run
 from benchmarks.split_replay import Hosts, Stream
 from benchmarks.split_results import (
     CLOUD_ONLY,
@@ -195,4 +196,4 @@ def _over(name: str, given: Sequence[Given]) -> float | None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -21,6 +21,7 @@ from rich.progress import Progress
 from rich.table import Table
 from tokenizers import Tokenizer
 
+from benchmarks.command import run
 from benchmarks.page import table, write_section
 from benchmarks.split import DRAFTS, THETA
 from benchmarks.split_runs import Bench, Tokens, Way
@@ -121,4 +122,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.command import run
 from benchmarks.measured import CONTEXTS, Answered, Client, Device, capacity_per_s, configuration, device, probe, work
 from benchmarks.page import table, write_section
 from cluster.nodes.running import running
@@ -202,4 +203,4 @@ def _rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

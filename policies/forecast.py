@@ -42,10 +42,11 @@ class Forecast(NamedTuple):
         return self._replace(**{name: getattr(self, name)[places] for name in self._fields if name != "familiar"})
 
     def of(self, index: int, path: Path) -> Prediction:
-        """What is expected of `path`, which is at `index`."""
+        """What is expected of `path`, which is at `index`. A few questions may lead to expect more than all or less than nothing,
+        which ranks paths but is no accuracy."""
         return Prediction(
             path=path,
-            accuracy=float(self.accuracy[index]),
+            accuracy=min(max(float(self.accuracy[index]), 0.0), 1.0),
             latency_s=float(self.latency_s[index]),
             latency_p90_s=float(self.latency_p90_s[index]),
             cost_usd=float(self.cost_usd[index]),

@@ -15,7 +15,8 @@ from policies.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cluster.config import Config
-    from cluster.emulator import Emulator, Journal, Question
+    from cluster.emulator import Emulator, Journal, Question, System
+    from cluster.emulator.metrics import Score
 
 JUDGE_KEY = "ISTHMUS_JUDGE_KEY"
 
@@ -45,7 +46,8 @@ def profile(
     answers that people gave feedback on join the profile in DIR, or begin it.
     """
     from cluster.config.load import load, locate
-    from cluster.emulator import Journal, read_questions
+    from cluster.emulator import Journal, System, read_questions
+    from cluster.emulator.metrics import Judge, open_metric
 
     if from_log == (queries is not None):
         raise ConfigurationError("A profile is made of --queries FILE or --from-log; give one of the two.")
@@ -60,10 +62,12 @@ def profile(
         "paths": [path.name for path in loaded.paths],
         "metric": metric,
     }
+    judge = Judge(judge_url, judge_model, os.environ.get(JUDGE_KEY)) if judge_url and judge_model else None
+    system = System(_url(loaded, file), _key(loaded), loaded.gateway.timeout_s)
+    score = open_metric(metric, system, judge)  # before anything is written: a name that does not exist must cost nothing
     with Journal(out, about, resume=resume) as journal:
-        judge = (judge_url, judge_model) if judge_url and judge_model else None
         try:
-            result = asyncio.run(_explore(loaded, file, questions, journal, budget, time_limit, metric, judge, out))
+            result = asyncio.run(_explore(loaded, system, score, questions, journal, budget, time_limit, out))
         except KeyboardInterrupt:
             typer.echo(f"Stopped with {len(journal.records)} measurements in {out}; --resume goes on.", err=True)
             raise
@@ -75,24 +79,20 @@ def profile(
 
 async def _explore(
     config: Config,
-    file: FilePath,
+    system: System,
+    score: Score,
     questions: tuple[Question, ...],
     journal: Journal,
     budget: float,
     time_limit: float | None,
-    metric: str,
-    judge: tuple[str, str] | None,
     out: FilePath,
 ) -> dict[str, Any]:
     from cluster.cli.exploring import Display
-    from cluster.emulator import Emulator, System
-    from cluster.emulator.metrics import Judge, open_metric
+    from cluster.emulator import Emulator
     from cluster.emulator.result import cost, table
     from cluster.profile import write_table
 
-    system = System(_url(config, file), _key(config), config.gateway.timeout_s)
     try:
-        score = open_metric(metric, system, Judge(*judge, os.environ.get(JUDGE_KEY)) if judge else None)
         names = [path.name for path in config.paths]
         emulator = Emulator(system, score, questions, names, journal)
         with Display(lambda: _best(emulator, names)) as display:

@@ -60,9 +60,18 @@ def run(prepared: Prepared) -> list[RunResult]:
 
 def _print(summaries: list[PolicySummary], out: FilePath | None) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("policy", "served in time /s", "attainment", "J per served", "p95 s", "refused", "regret", "C2-C4 broken")
+    table = Table(
+        Column("policy", no_wrap=True),
+        "served in time /s",
+        "attainment",
+        "J per served",
+        "p95 s",
+        "refused",
+        "regret",
+        "C2-C4 broken",
+    )
     for s in summaries:
         regret = "" if s.regret_per_request is None else f"{s.regret_per_request:.4f}"
         table.add_row(

@@ -190,6 +190,8 @@ def _replace(file: Path, write: Callable[[Path], object]) -> None:
 
 def _writable(file: Path) -> Path:
     """`file`, in whose folder files can be made: better to know now than in an hour."""
+    if file.exists():
+        raise ConfigurationError(f"--out: {file} is there already; delete it, or choose another place.")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=file.parent):
