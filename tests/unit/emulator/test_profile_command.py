@@ -134,6 +134,12 @@ def test_a_time_limit_ends_it_with_a_profile(folder: Path, gateway: FakeGateway)
     assert read_table(folder / "out").profile.accuracy.shape == (QUERIES, PATHS)
 
 
+def test_a_metric_that_does_not_exist_leaves_nothing_behind(folder: Path, gateway: FakeGateway) -> None:
+    ended = profile(folder, "--metric", "exakt")
+    assert (ended.returncode, "did you mean 'exact'" in ended.stderr) == (2, True)
+    assert not (folder / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [

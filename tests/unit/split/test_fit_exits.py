@@ -110,6 +110,8 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert told["file"] == str(model / "exits" / "exits.safetensors")
     assert exit_heads(Checkpoint(model), Partition(1, 1, 2), Path(told["file"]), torch.float32, CPU)
     assert {tensor.dtype for tensor in load_file(told["file"]).values()} == {torch.float16}  # as the model's own
+    again = run(model, "--text", text, "--epochs", "1")
+    assert (again.exit_code, "is there already" in again.stderr) == (2, True)
 
 
 def test_what_cannot_be_fitted_is_one_sentence(tmp_path: Path) -> None:
