@@ -189,6 +189,7 @@ async def test_until_it_has_been_seen_a_server_is_looked_for_often(monkeypatch: 
     watch.start()
     await until(lambda: looks > 2 and not watch.missing())
     watch.stop()
+    assert watch.missing() == []
 
 
 async def test_the_watch_looks_only_at_what_is_in_doubt() -> None:
