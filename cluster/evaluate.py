@@ -23,11 +23,11 @@ from policies.operate import Operating, Replay, fair_price, on_frontier, operati
 from policies.predict import Measure, Predictor, fit_predictor
 from policies.shape import shapes
 from policies.sight import Seen
+from policies.sparse import SPARSE
 
 FloatArray = npt.NDArray[np.float64]
 Points = list[tuple[float, float]]
 _SEED = 0
-_SPARSE = 0.5  # share of missing cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Setting:
     def expected(self) -> FloatArray:
         """What each path reaches on the whole. Where most cells are missing the highest of the plain means is mostly luck, and
         completed ones borrow from the paths that share stages (`policies.complete`)."""
-        return self.predictor.accuracy.means if np.isnan(self.accuracy).mean() > _SPARSE else self.means
+        return self.predictor.accuracy.means if np.isnan(self.accuracy).mean() > 1 - SPARSE else self.means
 
     @property
     def mean_costs(self) -> FloatArray:

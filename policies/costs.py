@@ -45,13 +45,20 @@ def fit_levels(values: FloatArray, logs: FloatArray, left_out: FloatArray, weigh
     own = np.log(means[paid] * counts[paid] / said.sum(axis=0)[paid])
     apart = np.where(seen, values - means, 0.0)[:, paid] ** 2 * weights[:, None]
     doubt = np.maximum(apart.sum(axis=0) / counts[paid] / means[paid] ** 2 / seen[:, paid].sum(axis=0), 1e-12)
-    true = max(0.0, float(own.var() - doubt.mean()))
+    true = _true_variance(own, doubt)
     common = float(np.average(own, weights=1 / (doubt + true)))
     factor = np.full(len(means), common)
     factor[paid] = (own * true + common * doubt) / (true + doubt)
     free = (counts > 0) & (means == 0)
     level = np.where(free, 0.0, base * np.exp(factor))
     return Levels(np.where(counts > 0, means, level), level)
+
+
+def _true_variance(found: FloatArray, doubt: FloatArray) -> float:
+    """Of what estimates with these sampling variances are of; each counts by how sure it is (DerSimonian and Laird, 1986)."""
+    sure = 1 / doubt
+    apart = float((sure * (found - np.average(found, weights=sure)) ** 2).sum()) - (len(found) - 1)
+    return max(0.0, apart / max(float(sure.sum() - (sure**2).sum() / sure.sum()), 1e-12))
 
 
 def spread_over(values: FloatArray, left_out: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 _ROUNDS = 8
 _LEAST = 1e-8  # share of the whole variance that an effect keeps at least
-_NOTHING = 1e-12  # residuals below it are rounding
+NOTHING = 1e-12  # residuals below it are rounding
 _TRUST = 4
 """What effects leave unexplained of a measured cell counts by the share of the query's cells that were measured, to this power:
 nearly nothing at a tenth, where it is mostly noise, and everything where nothing is missing."""
@@ -33,13 +33,23 @@ def with_effects(completed: Completed, options: Sequence[Sequence[str]]) -> Comp
     options in common.
     """
     design = _Design.of(options)
-    if completed.observed.all() or np.abs(completed.residuals).max() < _NOTHING or design.has.shape[1] == 1:
+    if completed.observed.all() or np.abs(completed.residuals).max() < NOTHING or design.has.shape[1] == 1:
         return completed
     observed = completed.observed.astype(np.float64)
     measured = np.where(completed.observed, completed.residuals, 0.0)
-    effects = _effects(measured, observed, design) @ design.has.T
+    effects = _effects(measured, observed, design).found @ design.has.T
     trust = observed.mean(axis=1, keepdims=True) ** _TRUST
     return replace(completed, residuals=effects + trust * observed * (measured - effects))
+
+
+def covariance(completed: Completed, options: Sequence[Sequence[str]]) -> FloatArray:
+    """How the residuals of one query go together, shape (paths, paths): the variances of the effects that two paths share, and
+    on the diagonal also that of the noise."""
+    design = _Design.of(options)
+    measured = np.where(completed.observed, completed.residuals, 0.0)
+    fitted = _effects(measured, completed.observed.astype(np.float64), design)
+    noise = fitted.noise * np.eye(len(options))
+    return np.asarray((design.has * fitted.variance[design.stage]) @ design.has.T + noise, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +71,17 @@ class _Design:
         return cls(np.array(columns).T, np.array(stages))
 
 
-def _effects(measured: FloatArray, observed: FloatArray, design: _Design) -> FloatArray:
-    """Expected effects, shape (queries, effects)."""
-    total = max(float((measured**2).sum() / observed.sum()), _NOTHING**2)
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """`found` are the expected effects, shape (queries, effects), `variance` that of each stage's effects."""
+
+    found: FloatArray
+    variance: FloatArray
+    noise: float
+
+
+def _effects(measured: FloatArray, observed: FloatArray, design: _Design) -> _Fitted:
+    total = max(float((measured**2).sum() / observed.sum()), NOTHING**2)
     stages, noise = np.unique(design.stage), total / 2
     variance = np.full(design.stage.max() + 1, total / 2 / len(stages))
     found = np.zeros((len(measured), len(design.stage)))
@@ -81,7 +99,7 @@ def _effects(measured: FloatArray, observed: FloatArray, design: _Design) -> Flo
             variance[stage] = max(float(spread[seen][:, design.stage == stage].mean()), _LEAST * total)
         left = observed * (measured - found @ design.has.T)
         noise = max((float((left**2).sum()) + doubt) / float(observed.sum()), _LEAST * total)
-    return found
+    return _Fitted(found, variance, noise)
 
 
 def _posterior(observed: FloatArray, design: _Design, variance: FloatArray, noise: float) -> tuple[FloatArray, FloatArray]:

@@ -22,6 +22,7 @@ IntArray = npt.NDArray[np.intp]
 Cell = tuple[int, int]
 TRIAL_SHARE = 0.25  # of the budget goes to trying all paths on representatives
 ROUNDS = 5
+SURE = 2.0  # standard errors by which a path must be worse to be given up
 _ELSEWHERE = 0.2  # what a measurement of a path in another cluster counts, as to how well its mean in this one is known
 _PRIOR = 2.0  # measurements that hold a path's mean in a cluster near its mean over all
 
@@ -92,7 +93,7 @@ class Exploration:
 
     def _promising(self, found: Found) -> BoolArray:
         """Whether a path may be on the frontier of a cluster, shape (clusters, paths): whether it is more accurate, or is within
-        a standard error of it, than every other path that is no dearer on any axis."""
+        two standard errors of it, than every other path that is no dearer on any axis."""
         if np.isnan(found.accuracy).all():
             return np.ones((len(self._clusters.centroids), self._paths), dtype=np.bool_)
         whole = complete(found.accuracy, self._options)
@@ -105,7 +106,7 @@ class Exploration:
             count = whole.observed[mine].sum(axis=0)
             sums = (whole.residuals[mine] * whole.observed[mine]).sum(axis=0)
             means = whole.means + sums / (count + _PRIOR)
-            error = noise / np.sqrt(1 + count + _ELSEWHERE * (whole.observed.sum(axis=0) - count))
+            error = SURE * noise / np.sqrt(1 + count + _ELSEWHERE * (whole.observed.sum(axis=0) - count))
             promising.append(means + error > np.where(no_dearer, means, -np.inf).max(axis=1))
         return np.array(promising)
 

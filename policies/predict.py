@@ -19,6 +19,7 @@ from policies.effects import with_effects
 from policies.forecast import AXES, Axis
 from policies.shape import shapes
 from policies.sight import Seen, Sight, fit_sight
+from policies.sparse import fit_sparse, is_sparse
 from policies.surface import Fit, fit_surface, squares
 from policies.types import Profile
 
@@ -108,7 +109,11 @@ def _cost(values: FloatArray, known: Seen, weights: FloatArray, options: Sequenc
 
 
 def _fit(known: Seen, completed: Completed, weights: FloatArray, options: Sequence[Sequence[str]]) -> Fit:
-    return calibrated(fit_surface(known, with_effects(completed, options), weights), completed, weights)
+    if is_sparse(completed):
+        fit = fit_sparse(known, completed, options, weights)
+    else:
+        fit = fit_surface(known, with_effects(completed, options), weights)
+    return calibrated(fit, completed, weights)
 
 
 def _merged(values: FloatArray, of_query: IntArray) -> FloatArray:

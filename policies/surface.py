@@ -56,7 +56,7 @@ class Surface:
             rows = slice(start, start + _BLOCK)
             near[rows] = self._near(queries.axes[rows])
         plane = self.plane.predict(planes(queries))
-        smooth = self.smooth.predict(_smooth(queries, self.known.rows(self.landmarks), self.whiten))
+        smooth = self.smooth.predict(smooths(queries, self.known.rows(self.landmarks), self.whiten))
         return np.stack([plane, smooth, near]) @ self.basis
 
     def _near(self, axes: FloatArray) -> FloatArray:
@@ -76,20 +76,30 @@ def fit_surface(known: Seen, completed: Completed, weights: FloatArray) -> Fit:
     basis = _axes(completed.residuals, weights)
     targets = completed.residuals @ basis.T
     number = neighbours_for(weights)
-    landmarks = np.unique(np.linspace(0, len(targets) - 1, MOST_LANDMARKS).astype(np.intp))
+    landmarks = landmarks_of(len(targets))
     middle = known.rows(landmarks)
-    whiten = (_whitening(_likeness(middle, middle, 0.0)), _whitening(_likeness(middle, middle, FORM)))
+    whiten = whitenings(middle)
     centred = targets - targets.mean(axis=0)
     plane = average(planes(known), centred)
-    smooth = average(_smooth(known, middle, whiten), centred)
+    smooth = average(smooths(known, middle, whiten), centred)
     surface = Surface(known, targets, basis, number, landmarks, whiten, plane, smooth)
-    left_out = (plane.left_out + smooth.left_out + _near_left_out(known.axes, targets, number)) / 3
+    left_out = (plane.left_out + smooth.left_out + near_left_out(known.axes, targets, number)) / 3
     return Fit(surface, left_out @ basis)
 
 
 def neighbours_for(weights: FloatArray) -> int:
     """As many queries as hold a hundred measurements, but no more than half of all."""
     return max(1, min(round(NEIGHBOURS * len(weights) / float(weights.sum())), len(weights) // 2))
+
+
+def landmarks_of(queries: int) -> IntArray:
+    """Places of the landmarks among as many queries."""
+    return np.unique(np.linspace(0, queries - 1, MOST_LANDMARKS).astype(np.intp))
+
+
+def whitenings(middle: Seen) -> tuple[FloatArray, FloatArray]:
+    """What turns likeness to the landmarks `middle` into features, without and with the form."""
+    return _whitening(_likeness(middle, middle, 0.0)), _whitening(_likeness(middle, middle, FORM))
 
 
 def planes(queries: Seen) -> tuple[FloatArray, FloatArray]:
@@ -103,7 +113,8 @@ def squares(left: FloatArray, right: FloatArray) -> FloatArray:
     return np.maximum(found, 0.0)
 
 
-def _smooth(queries: Seen, landmarks: Seen, whiten: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+def smooths(queries: Seen, landmarks: Seen, whiten: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """The features of the smooth surface, without and with the form."""
     plain, formed = whiten
     return _likeness(queries, landmarks, 0.0) @ plain, _likeness(queries, landmarks, FORM) @ formed
 
@@ -122,7 +133,8 @@ def _whitening(likeness: FloatArray) -> FloatArray:
     return np.asarray(vectors[:, kept] / np.sqrt(sizes[kept]), dtype=np.float64)
 
 
-def _near_left_out(axes: FloatArray, targets: FloatArray, number: int) -> FloatArray:
+def near_left_out(axes: FloatArray, targets: FloatArray, number: int) -> FloatArray:
+    """Mean of the targets of the `number` nearest other queries, shape (queries, axes)."""
     if len(axes) < 2:
         return np.zeros_like(targets)
     found = np.empty_like(targets)

@@ -48,6 +48,17 @@ def test_one_answer_that_ran_away_moves_the_level_less_than_the_mean() -> None:
     assert levels.level[3] < levels.means[3] / 4
 
 
+def test_one_answer_that_ran_away_among_few_hardly_moves_the_level() -> None:
+    """The other paths say how much factors differ, and they are much surer of it."""
+    values = np.random.default_rng(0).lognormal(0.0, 0.5, size=(40, 50))
+    values[12:, 3] = np.nan
+    values[0, 3] = 10_000.0
+    logs = np.nanmean(logarithms(values), axis=0)
+    levels = fit_levels(values, logs, np.zeros(values.shape), np.ones(40))
+    others = levels.level / np.exp(logs)
+    assert others[3] < 1.3 * np.delete(others, 3).mean()
+
+
 def test_a_path_that_is_free_stays_free() -> None:
     values = np.stack([np.zeros(50), np.linspace(1, 2, 50)], axis=1)
     logs = np.array([0.0, float(logarithms(values)[:, 1].mean())])
