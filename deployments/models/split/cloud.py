@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from deployments.models.split.checkpoint import Checkpoint
+from deployments.models.split.codec import NO_NUMBERS
 from deployments.models.split.context import Context
 from deployments.models.split.draw import Draw
+from deployments.models.split.errors import StateError
 from deployments.models.split.heads import output_head
 from deployments.models.split.kv import KvCache
 from deployments.models.split.layers import Layers, Segment
@@ -47,12 +49,19 @@ class CloudPart:
 
     @torch.inference_mode()
     def run(self, jobs: Sequence[Job]) -> list[list[int]]:
-        """One forward pass over all jobs; for each the tokens that it asked for. Blocks. No context may come twice."""
+        """One forward pass over all jobs; for each the tokens that it asked for, none if its context has a `failure` then.
+
+        Blocks. No context may come twice.
+        """
         outputs = self._layers.run([Segment(job.context.cache, job.context.take(job.positions)) for job in jobs])
         wanted = [states[len(states) - job.asked :] for job, states in zip(jobs, outputs, strict=True)]
         logits = torch.split(self._head.logits(torch.cat(wanted)), [job.asked for job in jobs])
-        answers = []
+        answers: list[list[int]] = []
         for job, rows in zip(jobs, logits, strict=True):
+            if not rows.isfinite().all():  # the other jobs of the pass are well
+                job.context.failure = StateError(NO_NUMBERS)
+                answers.append([])
+                continue
             first = job.context.cache.length - job.asked  # the position whose successor the first row tells
             told = [
                 job.draw.pick(row, first + i + 1, job.generated[: len(job.generated) - (job.asked - 1 - i)])

@@ -32,6 +32,8 @@ class Context:
         self.lock = asyncio.Lock()
         self.answers: dict[int, int] = {}
         """The tokens given for the last question, by the position before them; a repeated question gets them again."""
+        self.failure: StateError | None = None
+        """Why nothing can be told of it: what the layers made of its states are no numbers."""
         self._width = width
         self._inbox: list[Frame] = []
         self._states: dict[int, dict[int, Tensor]] = {}

@@ -153,6 +153,8 @@ class Desk:
             told = await self._compute(context, end, job)
         finally:
             joules = span.end() if span else 0.0
+        if context.failure is not None:
+            return self._refusal(ask, str(context.failure))
         return self._tokens(ask, told, self._clock() - began, joules)
 
     async def _compute(self, context: Context, end: int, job: Job) -> list[int]:

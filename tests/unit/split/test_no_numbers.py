@@ -34,6 +34,11 @@ def upper_weight(town: Town) -> Tensor:
     return next(parameter.detach() for name, parameter in parameters if name == "mlp.down_proj.weight")
 
 
+def cloud_weight(town: Town) -> Tensor:
+    parameters = town.parts[1]._layers._layers[-1].named_parameters()
+    return next(parameter.detach() for name, parameter in parameters if name == "mlp.down_proj.weight")
+
+
 @pytest.mark.parametrize("mode", [STANDALONE, COLLABORATIVE, VERIFIED], ids=str)
 async def test_an_answer_fails_alone(mode: Mode) -> None:
     async with split() as town:
@@ -49,3 +54,14 @@ async def test_so_it_does_behind_the_second_exit() -> None:
     async with split() as town:
         with spoilt(upper_weight(town)), pytest.raises(StateError, match="not finite numbers"):
             await town.say(STANDALONE, PROMPT, 4)
+
+
+async def test_what_the_clouds_layers_make_of_it_is_not_told() -> None:
+    async with split() as town:
+        good, _ = await town.say(VERIFIED, PROMPT, 4)
+        with spoilt(cloud_weight(town)):
+            alone, answer = await town.say(VERIFIED, PROMPT, 4)
+        told = await town.say(VERIFIED, PROMPT, 4)
+    assert (answer.tally.alone, len(alone)) == (True, 4)
+    assert "not finite numbers" in answer.tally.why
+    assert told[0] == good  # of another session
