@@ -18,7 +18,7 @@ from policies.sight import Seen
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
-MOST_AXES = 12
+MOST_AXES = 16
 MOST_LANDMARKS = 256
 NEIGHBOURS = 100
 FORM = 0.6
