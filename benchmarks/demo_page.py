@@ -78,7 +78,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def drawing(rows: Sequence[Row]) -> str:
     """Accuracy over mean seconds, one point per policy, as SVG."""
-    width, height, left, top, wide, high = 640, 400, 60, 20, 520, 320
+    width, height, left, top, wide, high = 720, 400, 60, 20, 520, 320
     most, greatest = max(row.seconds for row in rows) * 1.1, max(row.accuracy for row in rows) + 0.05
     least = min(row.accuracy for row in rows) - 0.05
 
