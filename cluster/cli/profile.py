@@ -42,8 +42,8 @@ def profile(
 ) -> None:
     """Measure the configuration's paths on QUERIES within a budget, on the cluster that runs, and write a profile.
 
-    Stopped at any moment, even killed, it goes on with --resume where it was. With --from-log nothing is measured: the
-    answers that people gave feedback on join the profile in DIR, or begin it.
+    Stopped at any moment, even killed, it goes on with --resume where it was. With --from-log nothing is measured: what the
+    log's answers took, and their accuracy where people gave feedback, joins the profile in DIR, or begins it.
     """
     from cluster.config.load import load, locate
     from cluster.emulator import Journal, System, read_questions
