@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +22,9 @@ def up(
 ) -> None:
     """Start the cluster and serve until Ctrl-C, which stops everything that was started and nothing else."""
     from cluster.config.load import load, locate
+    from cluster.nodes import interrupt
 
+    interrupt.listen()
     file = locate(config)
     loaded = load(file)
     if detach:
@@ -37,15 +38,16 @@ def up(
 
 def _foreground(config: Config, file: FilePath, timeout: float, as_json: bool) -> None:
     from cluster.cli.progress import Progress
+    from cluster.nodes import interrupt
     from cluster.nodes.running import running
     from policies.errors import IsthmusError
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Progress() as progress, running(config, file, timeout, progress.report) as cluster:
             progress.stop()
             _announce(cluster.url, as_json)
             while cluster.alive():
+                interrupt.check()
                 time.sleep(0.5)
             raise IsthmusError("A Ray process ended on its own, or the gateway is gone; what was started here was stopped.")
     except KeyboardInterrupt:

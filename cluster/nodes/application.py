@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cluster.config import Config
+from cluster.nodes import interrupt
 from cluster.nodes.direct import answers
 from policies.errors import ConfigurationError, IsthmusError
 
@@ -50,6 +51,7 @@ def wait_until_ready(url: str, timeout_s: float, report: Callable[[str, str], No
 
     until = time.monotonic() + timeout_s
     while True:
+        interrupt.check()
         application = serve.status().applications.get(NAME)
         deployments = application.deployments if application else {}
         for name, deployment in deployments.items():

@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 
 import psutil
 
+from cluster.nodes import interrupt
 from cluster.nodes import state as states
 from cluster.nodes.local import remove_leftovers
 from policies.errors import ConfigurationError, IsthmusError
@@ -40,6 +41,7 @@ def _follow(child: subprocess.Popen[bytes], file: FilePath, log: Iterable[str], 
     """Echo what is ready as it comes; all other lines are what `isthmus up` has to say when it ends early."""
     sentences: list[str] = []
     while True:
+        interrupt.check()
         code = child.poll()  # before the log is read, so that nothing written before the end is missed
         for line in log:
             if line.rstrip().endswith(" is ready"):
