@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,8 +46,7 @@ class Corrections:
 
     def remove(self, place: int, prediction: Prediction) -> Prediction:
         """What the profile alone predicts, given the corrected prediction for the path at `place`."""
-        return replace(
-            prediction,
+        return prediction._replace(
             accuracy=prediction.accuracy - float(self.accuracy[place]),
             latency_s=prediction.latency_s / float(self.latency[place]),
             latency_p90_s=prediction.latency_p90_s / float(self.latency[place]),

@@ -27,6 +27,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 _STRANGE = 0.01  # share of the profiled queries that would themselves be called unfamiliar
 _BLOCK = 512
+ACCURACY_AXES, COST_AXES = 15, 7
+"""On which paths differ from query to query: in what they cost they differ in fewer ways than in what they answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def fit_predictor(profile: Profile, vectors: npt.ArrayLike, options: Sequence[Se
 
 def _accuracy(values: FloatArray, known: Seen, weights: FloatArray, options: Sequence[Sequence[str]]) -> Measure:
     completed = complete(values, options, weights)
-    fit = _fit(known, completed, weights, options)
+    fit = _fit(known, completed, weights, options, ACCURACY_AXES)
     means = completed.means
     return Measure(means, means, fit, False, values, means + fit.left_out, np.ones(len(means)))
 
@@ -102,17 +104,17 @@ def _accuracy(values: FloatArray, known: Seen, weights: FloatArray, options: Seq
 def _cost(values: FloatArray, known: Seen, weights: FloatArray, options: Sequence[Sequence[str]]) -> Measure:
     """Fitted as logarithms: costs have long tails, and a sum of them could be expected to be negative."""
     completed = complete(logarithms(values), options, weights)
-    fit = _fit(known, completed, weights, options)
+    fit = _fit(known, completed, weights, options, COST_AXES)
     found: Levels = fit_levels(values, completed.means, fit.left_out, weights)
     left_out = found.level * np.exp(fit.left_out)
     return Measure(found.means, found.level, fit, True, values, left_out, spread_over(values, left_out))
 
 
-def _fit(known: Seen, completed: Completed, weights: FloatArray, options: Sequence[Sequence[str]]) -> Fit:
+def _fit(known: Seen, completed: Completed, weights: FloatArray, options: Sequence[Sequence[str]], axes: int) -> Fit:
     if is_sparse(completed):
-        fit = fit_sparse(known, completed, options, weights)
+        fit = fit_sparse(known, completed, options, weights, axes)
     else:
-        fit = fit_surface(known, with_effects(completed, options), weights)
+        fit = fit_surface(known, with_effects(completed, options), weights, axes)
     return calibrated(fit, completed, weights)
 
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 TRAITS = 4
-_NUMBER, _MARK = re.compile(r"\d+"), re.compile(r"[^\w\s]")
+_NUMBER, _MARK, _END = re.compile(r"\d+"), re.compile(r"[^\w\s]"), re.compile(r"[.?!\n]")
+_ENDS = b".?!\n"
 _ASCII = "".join(map(chr, range(128)))
 _MARKS = "".join(_MARK.findall(_ASCII)).encode()
 _DIGITS = bytes(byte if chr(byte).isdigit() else ord(" ") for byte in range(128)).ljust(256)
@@ -21,19 +22,19 @@ _READ = 16_384  # characters that are looked at: a decision must not wait for me
 def shape_of(text: str) -> list[float]:
     """Length, amount of numbers, words per sentence and amount of punctuation, each as a logarithm."""
     text = text[:_READ]
-    ends = text.count(".") + text.count("?") + text.count("!") + text.count("\n")
+    numbers, marks, ends = _counted(text)
     words = len(text.split()) / (1 + ends)
-    numbers, marks = _counted(text)
-    counts = (len(text), numbers, words, marks)
-    return [math.log1p(count) for count in counts]
+    return [math.log1p(len(text)), math.log1p(numbers), math.log1p(words), math.log1p(marks)]
 
 
-def _counted(text: str) -> tuple[int, int]:
-    """Numbers and marks of punctuation. What is ASCII is counted without regular expressions, in a fifth of the time."""
+def _counted(text: str) -> tuple[int, int, int]:
+    """Numbers, marks of punctuation and ends of sentences. What is ASCII is counted as bytes, in a fifth of the time."""
     if not text.isascii():
-        return len(_NUMBER.findall(text)), len(_MARK.findall(text))
+        return len(_NUMBER.findall(text)), len(_MARK.findall(text)), len(_END.findall(text))
     plain = text.encode()
-    return len(plain.translate(_DIGITS).split()), len(plain) - len(plain.translate(None, _MARKS))
+    length = len(plain)
+    numbers, marks = len(plain.translate(_DIGITS).split()), length - len(plain.translate(None, _MARKS))
+    return numbers, marks, length - len(plain.translate(None, _ENDS))
 
 
 def shapes(texts: Sequence[str]) -> FloatArray:

@@ -14,7 +14,7 @@ from policies.cells import Told, average_cells
 from policies.complete import Completed
 from policies.effects import NOTHING, covariance
 from policies.sight import Seen
-from policies.surface import MOST_AXES, Fit, Surface, landmarks_of, near_left_out, neighbours_for, planes, smooths, whitenings
+from policies.surface import Fit, Surface, landmarks_of, near_left_out, neighbours_for, planes, smooths, whitenings
 
 FloatArray = npt.NDArray[np.float64]
 SPARSE = 0.5
@@ -26,13 +26,13 @@ def is_sparse(completed: Completed) -> bool:
     return bool(completed.observed.mean() < SPARSE and np.abs(completed.residuals).max() >= NOTHING)
 
 
-def fit_sparse(known: Seen, completed: Completed, options: Sequence[Sequence[str]], weights: FloatArray) -> Fit:
+def fit_sparse(known: Seen, completed: Completed, options: Sequence[Sequence[str]], weights: FloatArray, axes: int) -> Fit:
     """As `policies.surface.fit_surface`; `options` are each path's options.
 
     Neighbours are not asked what was measured of them, which is little, but where they are on the axes by all that is known.
     """
     together = covariance(completed, options)
-    basis = _axes(completed, together)
+    basis = _strongest(completed, together)[:axes]
     told = Told.of(completed, together, basis)
     landmarks, number = landmarks_of(len(weights)), neighbours_for(weights)
     middle = known.rows(landmarks)
@@ -44,7 +44,7 @@ def fit_sparse(known: Seen, completed: Completed, options: Sequence[Sequence[str
     return Fit(Surface(known, targets, basis, number, landmarks, whiten, plane, smooth), left_out @ basis)
 
 
-def _axes(completed: Completed, together: FloatArray) -> FloatArray:
+def _strongest(completed: Completed, together: FloatArray) -> FloatArray:
     """Principal axes of the residuals, shape (axes, paths), the strongest first.
 
     Those of `together`, shape (paths, paths), after one step of expectation maximisation: by the options alone, many axes would
@@ -56,4 +56,4 @@ def _axes(completed: Completed, together: FloatArray) -> FloatArray:
         expected[query] = together[:, seen] @ inverse @ completed.residuals[query, seen]
         sure[np.ix_(seen, seen)] += inverse / len(expected)
     spread = expected.T @ expected / len(expected) + together - together @ sure @ together
-    return np.asarray(np.linalg.eigh(spread)[1].T[::-1][:MOST_AXES], dtype=np.float64)
+    return np.asarray(np.linalg.eigh(spread)[1].T[::-1], dtype=np.float64)

@@ -18,7 +18,6 @@ from policies.sight import Seen
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
-MOST_AXES = 16
 MOST_LANDMARKS = 256
 NEIGHBOURS = 100
 FORM = 0.6
@@ -71,9 +70,9 @@ class Fit:
     left_out: FloatArray
 
 
-def fit_surface(known: Seen, completed: Completed, weights: FloatArray) -> Fit:
-    """Fit the residuals of `completed`. `weights` of shape (queries,) are how often each query was asked."""
-    basis = _axes(completed.residuals, weights)
+def fit_surface(known: Seen, completed: Completed, weights: FloatArray, axes: int) -> Fit:
+    """Fit the residuals of `completed` on as many `axes`. `weights` of shape (queries,) are how often each query was asked."""
+    basis = _strongest(completed.residuals, weights)[:axes]
     targets = completed.residuals @ basis.T
     number = neighbours_for(weights)
     landmarks = landmarks_of(len(targets))
@@ -151,9 +150,9 @@ def _nearest_means(distances: FloatArray, targets: FloatArray, number: int) -> F
     return means
 
 
-def _axes(residuals: FloatArray, weights: FloatArray) -> FloatArray:
+def _strongest(residuals: FloatArray, weights: FloatArray) -> FloatArray:
     """Principal axes of the residuals, shape (axes, paths), the strongest first."""
     centred = (residuals - np.average(residuals, axis=0, weights=weights)) * np.sqrt(weights)[:, None]
     if len(centred) < centred.shape[1]:
-        return np.asarray(np.linalg.svd(centred, full_matrices=False)[2][:MOST_AXES], dtype=np.float64)
-    return np.asarray(np.linalg.eigh(centred.T @ centred)[1].T[::-1][:MOST_AXES], dtype=np.float64)
+        return np.asarray(np.linalg.svd(centred, full_matrices=False)[2], dtype=np.float64)
+    return np.asarray(np.linalg.eigh(centred.T @ centred)[1].T[::-1], dtype=np.float64)

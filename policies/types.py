@@ -6,9 +6,10 @@ Units are in the names: seconds `_s`, US dollars `_usd`, joules `_j`. Accuracy i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -93,8 +94,7 @@ class Query:
     domain: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What is expected of one path for one query: means for ranking, the 90th percentile for limits."""
 
     path: Path
@@ -105,8 +105,7 @@ class Prediction:
     energy_j: float
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The chosen path and why; `fallbacks` are the next best, in the order in which to try them."""
 
     path: Path
@@ -114,7 +113,7 @@ class Decision:
     fallbacks: Sequence[Path] = ()
     predicted: Prediction | None = None
     feasible: bool = True
-    dropped: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Case:
             decision = self.snapshot.select_among(np.flatnonzero(reachable), forecast, self.slo)
         except InfeasibleSlo as error:
             raise InfeasibleSlo(f"{error.message} Left out for now: {self._absent()}.", error.param or "slo") from None
-        return replace(decision, reason=f"{decision.reason}; left out: {self._absent()}")
+        return decision._replace(reason=f"{decision.reason}; left out: {self._absent()}")
 
     def step(self, path: Path, shown: Signals, spent: Spent) -> Step:
         """Whether the adaptive `path`, whose first part has answered, goes on in the situation of this case."""
@@ -88,7 +88,7 @@ class Case:
         """What the profile alone predicts for an idle system, given what this case predicts of a path that is not adaptive."""
         place, late_s = self.snapshot.places[path], self._late_s()
         late = late_s if isinstance(late_s, float) else float(late_s[place])
-        alone = replace(predicted, latency_s=predicted.latency_s - late, latency_p90_s=predicted.latency_p90_s - late)
+        alone = predicted._replace(latency_s=predicted.latency_s - late, latency_p90_s=predicted.latency_p90_s - late)
         return alone if self.corrections is None else self.corrections.remove(place, alone)
 
     def candidates(self, decided: Path, fallbacks: tuple[Path, ...]) -> list[dict[str, Any]]:

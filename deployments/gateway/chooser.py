@@ -89,8 +89,8 @@ class Chooser:
         why_not = self._why_default(messages)
         snapshot = self._snapshot
         if snapshot is None or why_not is not None:
-            decision = self._catalogue.decide(AUTO, slo) if pinned is None else replace(pinned, path=pinned.path.first)
-            return Choice(replace(decision, reason=f"{decision.reason}; {why_not}"))
+            decision = self._catalogue.decide(AUTO, slo) if pinned is None else pinned._replace(path=pinned.path.first)
+            return Choice(decision._replace(reason=f"{decision.reason}; {why_not}"))
         # The question alone: so the profile's queries were embedded, and retrieval needs the same vector. What came before
         # it speaks through the path that the dialogue is on.
         question = asked(messages)
@@ -102,7 +102,7 @@ class Chooser:
         elapsed_s = asyncio.get_running_loop().time() - deadline.arrived_at
         case = Case(snapshot, question, vector, slo, Situation.of(self._clients, elapsed_s), self._corrections)
         if pinned is not None:
-            return Choice(replace(pinned, predicted=case.predicted(pinned.path)), case)
+            return Choice(pinned._replace(predicted=case.predicted(pinned.path)), case)
         if case.situation.starting_s:
             self._wake(case)
         thread = Thread(messages)
@@ -116,7 +116,7 @@ class Chooser:
         if stay is not None and case.keeps(stay, decision):
             decision = _instead(decision, stay, "the dialogue stays on its path, which keeps the limits")
         elif stay is not None and stay != decision.path:
-            decision = replace(decision, reason=f"{decision.reason}; the dialogue had to leave {stay.name}")
+            decision = decision._replace(reason=f"{decision.reason}; the dialogue had to leave {stay.name}")
         elif not forecast.familiar:
             default = self._default
             safe = case.keeps(default, decision)
@@ -124,7 +124,7 @@ class Chooser:
                 "unlike every profiled query, so the default path" if safe else f"{decision.reason}; unlike every profiled query"
             )
             decision = _instead(decision, default if safe else decision.path, reason)
-        return replace(decision, fallbacks=self._fallbacks(case, decision), predicted=case.predicted(decision.path, forecast))
+        return decision._replace(fallbacks=self._fallbacks(case, decision), predicted=case.predicted(decision.path, forecast))
 
     def answered(self, choice: Choice, text: str, path: Path) -> None:
         """The dialogue goes on from an answer by `path`; one whose adaptive path has answered stays on all of it."""
@@ -173,4 +173,4 @@ class Chooser:
 def _instead(decision: Decision, path: Path, reason: str) -> Decision:
     """`path` instead of the decided one, which becomes the first to fall back on."""
     others = tuple(other for other in (decision.path, *decision.fallbacks) if other != path)
-    return replace(decision, path=path, reason=reason, fallbacks=others)
+    return decision._replace(path=path, reason=reason, fallbacks=others)

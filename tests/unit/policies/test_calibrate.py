@@ -28,7 +28,7 @@ def completed(residuals: np.ndarray, observed: np.ndarray = ALL) -> Completed:
 
 def fitted() -> Fit:
     traits = RNG.normal(size=(QUERIES, TRAITS))
-    return fit_surface(fit_sight(VECTORS, traits).see(VECTORS, traits), completed(VECTORS[:, :PATHS]), ONCE)
+    return fit_surface(fit_sight(VECTORS, traits).see(VECTORS, traits), completed(VECTORS[:, :PATHS]), ONCE, PATHS)
 
 
 FIT = fitted()

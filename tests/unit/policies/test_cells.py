@@ -90,6 +90,6 @@ def test_any_sparse_table_stays_finite(data: st.DataObject, queries: int, paths:
     options = data.draw(st.lists(st.tuples(*[st.sampled_from("abc")] * 4), min_size=paths, max_size=paths))
     completed = complete(np.array(drawn).reshape(queries, paths), options)
     if is_sparse(completed):
-        fit = fit_sparse(seen(queries), completed, options, np.ones(queries))
+        fit = fit_sparse(seen(queries), completed, options, np.ones(queries), 16)
         assert np.isfinite(fit.left_out).all()
         assert np.isfinite(fit.surface.residuals(seen(queries))).all()

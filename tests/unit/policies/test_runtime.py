@@ -39,6 +39,23 @@ def test_the_fast_forecast_agrees_with_the_predictor(rows: int) -> None:
     assert np.isnan(found.cost_usd).all()
 
 
+def test_measures_may_vary_on_different_numbers_of_axes() -> None:
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(3, 16))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    latency, energy, none = rng.random((3, 4)), rng.random((3, 4)), np.full((3, 4), np.nan)
+    energy[:, 1:] = np.where(rng.random((3, 3)) < 0.1, energy[:, 1:], np.nan)  # learnt from cells, and not from rows
+    texts = ("one", "two more", "three of them.")
+    profile = Profile(texts, texts, ("a", "b", "c", "d"), rng.random((3, 4)), latency, none, energy)
+    predictor = fit_predictor(profile, vectors, OPTIONS)
+    found, seen = (
+        Forecaster(predictor).forecast(vectors[0].astype(np.float32), "one"),
+        predictor.sight.see(vectors[:1], shapes(["one"])),
+    )
+    np.testing.assert_allclose(found.accuracy, predictor.accuracy.predict(seen)[0], atol=2e-4)
+    np.testing.assert_allclose(found.energy_j, predictor.costs["energy_j"].predict(seen)[0], rtol=2e-3)
+
+
 def test_a_query_like_none_in_the_profile_is_unfamiliar() -> None:
     predictor, vectors = learnt(400)
     forecaster = Forecaster(predictor)
