@@ -70,7 +70,7 @@ def _elapsed_s(job: Job) -> float:
 def _opening(job: Job, path: Path, then: Path) -> Job:
     """The first part alone, with the other to fall back on."""
     others = (then, *(other for other in job.decision.fallbacks if other != then))
-    return replace(job, decision=replace(job.decision, path=path.first, fallbacks=others), shared=Shared(), logprobs=True)
+    return replace(job, decision=job.decision._replace(path=path.first, fallbacks=others), shared=Shared(), logprobs=True)
 
 
 def _going(opening: Job, then: Path, first: Answer) -> Job:
@@ -79,7 +79,7 @@ def _going(opening: Job, then: Path, first: Answer) -> Job:
     limit_s, first_s = (limit - _RESERVE_S for limit in (deadline.limit_s, deadline.first_token_limit_s))
     return replace(
         opening,
-        decision=replace(opening.decision, path=then, fallbacks=(), reason=first.reason),
+        decision=opening.decision._replace(path=then, fallbacks=(), reason=first.reason),
         deadline=replace(deadline, limit_s=limit_s, first_token_limit_s=first_s),
         logprobs=False,
         before=first,

@@ -173,7 +173,7 @@ async def test_a_dialogue_stays_on_the_whole_of_its_adaptive_path() -> None:
     town = Town()
     town.chooser.snapshot = learnt(0.5)
     choice = await chosen(town, "auto")
-    adaptive = replace(choice, decision=replace(choice.decision, path=BOTH))
+    adaptive = replace(choice, decision=choice.decision._replace(path=BOTH))
     town.chooser.answered(adaptive, "yes", SMALL)
     following = await town.chooser.choose("auto", Slo(), said("tax 3", "yes", "tax 4"), limits(Slo()))
     assert following.decision.path == BOTH
