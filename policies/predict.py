@@ -87,7 +87,7 @@ def fit_predictor(profile: Profile, vectors: npt.ArrayLike, options: Sequence[Se
     known = sight.see(given, traits)
     accuracy = _accuracy(_merged(profile.accuracy, of_query), known, weights, options)
     costs = {
-        axis: _cost(_merged(getattr(profile, axis), of_query), known, weights, options)
+        axis: _cost(getattr(profile, axis), of_query, known, weights, options)
         for axis in AXES
         if not np.isnan(getattr(profile, axis)).all()
     }
@@ -101,13 +101,16 @@ def _accuracy(values: FloatArray, known: Seen, weights: FloatArray, options: Seq
     return Measure(means, means, fit, False, values, means + fit.left_out, np.ones(len(means)))
 
 
-def _cost(values: FloatArray, known: Seen, weights: FloatArray, options: Sequence[Sequence[str]]) -> Measure:
+def _cost(
+    measured: FloatArray, of_query: IntArray, known: Seen, weights: FloatArray, options: Sequence[Sequence[str]]
+) -> Measure:
     """Fitted as logarithms: costs have long tails, and a sum of them could be expected to be negative."""
+    values = _merged(measured, of_query)
     completed = complete(logarithms(values), options, weights)
     fit = _fit(known, completed, weights, options, COST_AXES)
     found: Levels = fit_levels(values, completed.means, fit.left_out, weights)
     left_out = found.level * np.exp(fit.left_out)
-    return Measure(found.means, found.level, fit, True, values, left_out, spread_over(values, left_out))
+    return Measure(found.means, found.level, fit, True, values, left_out, spread_over(measured, left_out[of_query]))
 
 
 def _fit(known: Seen, completed: Completed, weights: FloatArray, options: Sequence[Sequence[str]], axes: int) -> Fit:
