@@ -46,9 +46,9 @@ class Forecast(NamedTuple):
         which ranks paths but is no accuracy."""
         return Prediction(
             path=path,
-            accuracy=min(max(float(self.accuracy[index]), 0.0), 1.0),
-            latency_s=float(self.latency_s[index]),
-            latency_p90_s=float(self.latency_p90_s[index]),
-            cost_usd=float(self.cost_usd[index]),
-            energy_j=float(self.energy_j[index]),
+            accuracy=min(max(self.accuracy.item(index), 0.0), 1.0),
+            latency_s=self.latency_s.item(index),
+            latency_p90_s=self.latency_p90_s.item(index),
+            cost_usd=self.cost_usd.item(index),
+            energy_j=self.energy_j.item(index),
         )

@@ -57,7 +57,7 @@ class Limit(NamedTuple):
         return f"9 of 10 stay within {value:.3g}, which is over {self.name} {self.bound:g}" if value > self.bound else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Dropped(Mapping[str, str]):
     """From the name of each dropped path to the reason. Reasons are written when read: most decisions are never looked at."""
 

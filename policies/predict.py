@@ -20,14 +20,14 @@ from policies.forecast import AXES, Axis
 from policies.shape import shapes
 from policies.sight import Seen, Sight, fit_sight
 from policies.sparse import fit_sparse, is_sparse
-from policies.surface import Fit, fit_surface, squares
+from policies.surface import Fit, bent, fit_surface, squares
 from policies.types import Profile
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 _STRANGE = 0.01  # share of the profiled queries that would themselves be called unfamiliar
 _BLOCK = 512
-ACCURACY_AXES, COST_AXES = 15, 7
+ACCURACY_AXES, COST_AXES = 15, 5
 """On which paths differ from query to query: in what they cost they differ in fewer ways than in what they answer."""
 
 
@@ -97,6 +97,8 @@ def fit_predictor(profile: Profile, vectors: npt.ArrayLike, options: Sequence[Se
 def _accuracy(values: FloatArray, known: Seen, weights: FloatArray, options: Sequence[Sequence[str]]) -> Measure:
     completed = complete(values, options, weights)
     fit = _fit(known, completed, weights, options, ACCURACY_AXES)
+    if not is_sparse(completed):
+        fit = bent(fit, completed, weights)
     means = completed.means
     return Measure(means, means, fit, False, values, means + fit.left_out, np.ones(len(means)))
 

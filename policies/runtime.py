@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from policies.bend import pairs
 from policies.forecast import AXES, Forecast
 from policies.predict import Measure, Predictor
 from policies.shape import TRAITS, shape_of
@@ -33,7 +34,7 @@ class Forecaster:
 
     def __init__(self, predictor: Predictor) -> None:
         costs = [predictor.costs.get(axis) for axis in AXES]
-        measures = _rooms([predictor.accuracy]) + _rooms(costs)
+        measures = _rooms(predictor.accuracy, costs)
         first, sight = predictor.accuracy.fit.surface, predictor.sight
         order = _landmarks_first(first)
         self._low, self._high = _single(sight.mean - FAR * sight.scale), _single(sight.mean + FAR * sight.scale)
@@ -51,11 +52,15 @@ class Forecaster:
         self._accuracies, self._costs = _single(paths[0]), _single(np.stack(paths[1:]))
         self._of_accuracy = len(self._accuracies)
         self._apart = (len(self._costs), 1, self._costs.shape[1])
-        self._strange = np.concatenate([np.eye(1, len(rows), len(rows) - 1, dtype=np.float32)[0] for rows in paths])
+        self._factors = pairs(measures[0].axes) if measures[0].products else None
+        self._products = slice(measures[0].axes + 1, self._of_accuracy)
         self._whole = _single((first.known.plain + sight.centre)[order])
         self._familiar = predictor.familiar + _ROUNDING
-        known = [measure.spread if measure else np.full(len(predictor.accuracy.means), np.nan) for measure in costs]
-        self._late = _single(np.stack(known))
+        nothing = np.full(len(predictor.accuracy.means), np.nan)
+        self._late = _single(np.stack([measure.spread if measure else nothing for measure in costs]))
+        levels = _single(np.stack([measure.level if measure else nothing for measure in (predictor.accuracy, *costs)]))
+        levels.setflags(write=False)  # since all unfamiliar queries share them
+        self._strange = _forecast(levels[0], levels[1:], self._late, familiar=False)
 
     def forecast(self, vector: Float32Array, text: str) -> Forecast:
         """What to expect of every path for the query `text` with this unit vector, shape (width,).
@@ -70,12 +75,15 @@ class Forecaster:
         plain = likeness[self._likened // 2 :]
         apart = vector - self._whole[plain.argmax()]  # not on the axes, where queries of another kind all lie near the centre
         if not apart.dot(apart) <= self._familiar:
-            return self._spread(self._strange, False)
+            return self._strange
         axes = self._ones.dot(self._near.take(self._nearest(plain), axis=0))
         axes += seen[self._look :]
         liked = likeness[: self._likened]
         axes += np.exp(liked, out=liked).dot(self._smooth)
-        return self._spread(axes, True)
+        if self._factors is not None:
+            first, second = self._factors
+            axes[self._products] = axes.take(first) * axes.take(second)
+        return self._spread(axes)
 
     def _nearest(self, plain: Float32Array) -> IntArray:
         """Finding the least that is near enough and comparing is faster than keeping places in order."""
@@ -85,13 +93,16 @@ class Forecaster:
         nearest: IntArray = (plain >= ordered[least]).nonzero()[0][: self._number]
         return nearest
 
-    def _spread(self, axes: Float32Array, familiar: bool) -> Forecast:
+    def _spread(self, axes: Float32Array) -> Forecast:
         accuracy = axes[: self._of_accuracy].dot(self._accuracies)
         costs = np.matmul(axes[self._of_accuracy :].reshape(self._apart), self._costs)[:, 0]
-        np.exp(costs, out=costs)
-        latency, cost, energy = costs
-        late_latency, late_cost, late_energy = costs * self._late
-        return Forecast(accuracy, latency, late_latency, late_latency, cost, late_cost, energy, late_energy, familiar)
+        return _forecast(accuracy, np.exp(costs, out=costs), self._late, familiar=True)
+
+
+def _forecast(accuracy: Float32Array, costs: Float32Array, spread: Float32Array, familiar: bool) -> Forecast:
+    latency, cost, energy = costs
+    late_latency, late_cost, late_energy = costs * spread
+    return Forecast(accuracy, latency, late_latency, late_latency, cost, late_cost, energy, late_energy, familiar)
 
 
 def _single(values: npt.ArrayLike) -> Float32Array:
@@ -144,23 +155,30 @@ def _exponents(known: Seen, landmarks: int) -> FloatArray:
 
 
 class _Room(NamedTuple):
-    """A measure, None if it was never taken, and how many axes are kept for it."""
+    """A measure, None if it was never taken, and how many axes and products of them are kept for it, with a 1 in between."""
 
     measure: Measure | None
     axes: int
+    products: int = 0
+
+    @property
+    def width(self) -> int:
+        return self.axes + 1 + self.products
 
 
-def _rooms(measures: Sequence[Measure | None]) -> list[_Room]:
-    """All get as many axes as the one with most."""
-    axes = max((len(measure.fit.surface.basis) for measure in measures if measure), default=0)
-    return [_Room(measure, axes) for measure in measures]
+def _rooms(accuracy: Measure, costs: Sequence[Measure | None]) -> list[_Room]:
+    """All costs get as many axes as the one with most."""
+    surface = accuracy.fit.surface
+    own = _Room(accuracy, len(surface.basis), 0 if surface.bend is None else len(surface.bend.slopes) - len(surface.basis))
+    axes = max((len(measure.fit.surface.basis) for measure in costs if measure), default=0)
+    return [own, *(_Room(measure, axes) for measure in costs)]
 
 
 def _planes(room: _Room, sight: Sight) -> FloatArray:
     """From (vector, form, 1) to a measure's axes and a 1, by which `_paths` adds what a path does on the whole."""
     width = len(sight.centre)
-    found = np.zeros((width + TRAITS + 1, room.axes + 1))
-    found[-1, -1] = 1.0
+    found = np.zeros((width + TRAITS + 1, room.width))
+    found[-1, room.axes] = 1.0
     if room.measure is None:
         return found
     surface = room.measure.fit.surface
@@ -173,7 +191,7 @@ def _planes(room: _Room, sight: Sight) -> FloatArray:
 
 def _smooth(room: _Room, landmarks: int) -> FloatArray:
     """From likeness to the landmarks, first with and then without the form, to a measure's axes."""
-    found = np.zeros((2 * landmarks, room.axes + 1))
+    found = np.zeros((2 * landmarks, room.width))
     if room.measure is not None:
         surface = room.measure.fit.surface
         slopes = [whiten @ slopes for whiten, slopes in zip(surface.whiten, surface.smooth.slopes, strict=True)]
@@ -182,7 +200,7 @@ def _smooth(room: _Room, landmarks: int) -> FloatArray:
 
 
 def _targets(room: _Room, queries: int) -> FloatArray:
-    found = np.zeros((queries, room.axes + 1))
+    found = np.zeros((queries, room.width))
     if room.measure is not None:
         surface = room.measure.fit.surface
         found[:, : len(surface.basis)] = surface.targets
@@ -190,22 +208,28 @@ def _targets(room: _Room, queries: int) -> FloatArray:
 
 
 def _paths(room: _Room, paths: int) -> FloatArray:
-    """From a measure's axes and a 1 to accuracy, or to the logarithm of a cost; NaN if it was never measured."""
-    found = np.zeros((room.axes + 1, paths))
+    """From a measure's axes, a 1 and products to accuracy, or to the logarithm of a cost; NaN if it was never measured."""
+    found = np.zeros((room.width, paths))
     measure = room.measure
     if measure is None:
-        found[-1] = np.nan
+        found[room.axes] = np.nan
         return found
-    found[: len(measure.fit.surface.basis)] = measure.fit.surface.basis
+    surface = measure.fit.surface
+    found[: len(surface.basis)] = surface.basis
     with np.errstate(divide="ignore"):  # the logarithm of a cost of nothing is minus infinity
-        found[-1] = np.log(measure.level) if measure.relative else measure.level
+        found[room.axes] = np.log(measure.level) if measure.relative else measure.level
+    if surface.bend is not None:
+        of_axes, of_products = np.split(surface.bend.slopes @ surface.basis, [room.axes])
+        found[: room.axes] += of_axes
+        found[room.axes] += surface.bend.offset @ surface.basis
+        found[room.axes + 1 :] = of_products
     return found
 
 
 def _offset(surface: Surface) -> FloatArray:
     """What the centres of all features take away; neighbours have none."""
-    pairs: Sequence[tuple[FloatArray, FloatArray]] = [
+    parts: Sequence[tuple[FloatArray, FloatArray]] = [
         *zip(surface.plane.centres, surface.plane.slopes, strict=True),
         *zip(surface.smooth.centres, surface.smooth.slopes, strict=True),
     ]
-    return np.asarray(-sum(centre @ slopes for centre, slopes in pairs), dtype=np.float64)
+    return np.asarray(-sum(centre @ slopes for centre, slopes in parts), dtype=np.float64)

@@ -7,11 +7,12 @@ mean of its nearest profiled queries. None wins everywhere; their errors differ,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from policies.bend import Bend, fit_bend
 from policies.complete import Completed
 from policies.evidence import Averaged, average
 from policies.sight import Seen
@@ -24,6 +25,7 @@ FORM = 0.6
 """How much the form of a query counts beside its meaning, where the evidence is for seeing it at all."""
 WIDTH = 0.35
 """Of the smooth surface, in squared distance between unit vectors over two."""
+_FOLDS = 5
 _BLOCK = 512  # rows of a distance matrix held at once
 
 
@@ -31,6 +33,7 @@ _BLOCK = 512  # rows of a distance matrix held at once
 class Surface:
     """Residuals of `known` queries on `basis` of shape (axes, paths): `targets` of shape (queries, axes).
 
+    What the views say on the axes, alone or together, is corrected by `bend` if there is one.
     `landmarks` are places in `known`; `whiten` of shape (landmarks, landmarks) turns likeness to them into features, once
     without and once with the form of a query.
     """
@@ -43,20 +46,40 @@ class Surface:
     whiten: tuple[FloatArray, FloatArray]
     plane: Averaged
     smooth: Averaged
+    bend: Bend | None = None
 
     def residuals(self, queries: Seen) -> FloatArray:
         """How far each path is expected to be from its mean, shape (queries, paths): the mean of the views."""
-        return np.asarray(self.views(queries).mean(axis=0), dtype=np.float64)
+        return self._onto_paths(self._on_axes(queries).mean(axis=0))
 
     def views(self, queries: Seen) -> FloatArray:
         """The same by each view alone, shape (views, queries, paths): plane, smooth surface, neighbours."""
+        return self._onto_paths(self._on_axes(queries))
+
+    def _on_axes(self, queries: Seen) -> FloatArray:
         near = np.empty((len(queries.axes), len(self.basis)))
         for start in range(0, len(near), _BLOCK):
             rows = slice(start, start + _BLOCK)
             near[rows] = self._near(queries.axes[rows])
         plane = self.plane.predict(planes(queries))
         smooth = self.smooth.predict(smooths(queries, self.known.rows(self.landmarks), self.whiten))
-        return np.stack([plane, smooth, near]) @ self.basis
+        return np.stack([plane, smooth, near])
+
+    def _onto_paths(self, axes: FloatArray) -> FloatArray:
+        return np.asarray((axes if self.bend is None else self.bend.of(axes)) @ self.basis, dtype=np.float64)
+
+    def _without_fold(self, weights: FloatArray) -> FloatArray:
+        """Each profiled query's place on the axes by what those of other folds teach, shape (queries, axes).
+
+        Leaving out one query alone will not do here: the mean of all others tells its own outcome, only the other way round.
+        """
+        found = np.empty_like(self.targets)
+        fold = np.arange(len(found)) % _FOLDS
+        for out in range(_FOLDS):
+            rest, own = np.flatnonzero(fold != out), np.flatnonzero(fold == out)
+            learnt = _learn(self.known.rows(rest), self.targets[rest], self.basis, weights[rest])
+            found[own] = learnt._on_axes(self.known.rows(own)).mean(axis=0)
+        return found
 
     def _near(self, axes: FloatArray) -> FloatArray:
         return _nearest_means(squares(axes, self.known.axes), self.targets, self.number)
@@ -73,7 +96,23 @@ class Fit:
 def fit_surface(known: Seen, completed: Completed, weights: FloatArray, axes: int) -> Fit:
     """Fit the residuals of `completed` on as many `axes`. `weights` of shape (queries,) are how often each query was asked."""
     basis = _strongest(completed.residuals, weights)[:axes]
-    targets = completed.residuals @ basis.T
+    surface = _learn(known, completed.residuals @ basis.T, basis, weights)
+    near = near_left_out(known.axes, surface.targets, surface.number)
+    return Fit(surface, (surface.plane.left_out + surface.smooth.left_out + near) / 3 @ basis)
+
+
+def bent(fit: Fit, measured: Completed, weights: FloatArray) -> Fit:
+    """`fit` with a bend, by all measured cells; as it is where queries are too few."""
+    surface = fit.surface
+    if len(weights) < 2 * _FOLDS:
+        return fit
+    predicted, onto_axes = surface._without_fold(weights), np.linalg.pinv(surface.basis)
+    apart = np.where(measured.observed, measured.residuals - predicted @ surface.basis, 0.0) @ onto_axes
+    bend = fit_bend(predicted, apart)
+    return Fit(replace(surface, bend=bend), bend.of(fit.left_out @ onto_axes) @ surface.basis)
+
+
+def _learn(known: Seen, targets: FloatArray, basis: FloatArray, weights: FloatArray) -> Surface:
     number = neighbours_for(weights)
     landmarks = landmarks_of(len(targets))
     middle = known.rows(landmarks)
@@ -81,9 +120,7 @@ def fit_surface(known: Seen, completed: Completed, weights: FloatArray, axes: in
     centred = targets - targets.mean(axis=0)
     plane = average(planes(known), centred)
     smooth = average(smooths(known, middle, whiten), centred)
-    surface = Surface(known, targets, basis, number, landmarks, whiten, plane, smooth)
-    left_out = (plane.left_out + smooth.left_out + near_left_out(known.axes, targets, number)) / 3
-    return Fit(surface, left_out @ basis)
+    return Surface(known, targets, basis, number, landmarks, whiten, plane, smooth)
 
 
 def neighbours_for(weights: FloatArray) -> int:
