@@ -155,7 +155,7 @@ def write(page: Path, results: Sequence[Speed]) -> None:
     write_section(page, "schedule", "\n".join(lines))
 
 
-_FIGURES = ("decisions /s", "median slot", "fastest tenth", "outcomes learnt /s", "reference")
+_FIGURES = ("mean slot", "median slot", "fastest tenth", "outcomes learnt /s", "reference")
 
 
 def _figures(r: Speed) -> tuple[str, ...]:
