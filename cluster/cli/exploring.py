@@ -51,7 +51,8 @@ class Display:
         if now - self._drawn_at >= FRONTIER_EVERY_S:
             self._drawn_at, self._frontier = now, _few(self._best())
         bar = ProgressBar(total=progress.planned, completed=progress.done, width=60)
-        self._live.update(Group(Text(_line(progress)), bar, frontier(self._frontier, "Frontier so far: means")), refresh=True)
+        best = frontier(self._frontier, "Frontier so far: means")
+        self._live.update(Group(Text(_line(progress)), bar, Text(), best), refresh=True)  # a bar does not end its line
 
 
 def frontier(points: Sequence[Point], title: str) -> Grid:
