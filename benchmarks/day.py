@@ -19,11 +19,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from benchmarks.command import run
 from benchmarks.page import table, write_section
 from benchmarks.scenarios import scenario
+from cluster.cli.grid import Grid
 from cluster.simulation.run import Prepared
 
 DAY_S = 86_400.0
@@ -67,10 +67,7 @@ def main(
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    shown = Table(*_HEAD)
-    for row in rows:
-        shown.add_row(*_cells(row))
-    Console().print(shown)
+    Console().print(Grid(_HEAD, [_cells(row) for row in rows]))
 
 
 def write(page: Path, rows: Sequence[Mapping[str, Any]], policy: str) -> None:

@@ -29,11 +29,11 @@ import yaml
 from openai import AsyncOpenAI, OpenAIError
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Column, Table
 
 from benchmarks import page
 from benchmarks.command import run
 from benchmarks.retrieval import Collection, Question, smart_tv
+from cluster.cli.grid import Grid
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "examples/smart_home/models"
@@ -196,12 +196,12 @@ def _markdown(scores: Sequence[Score]) -> str:
 
 
 def _print(scores: Sequence[Score]) -> None:
-    table = Table(Column("path", no_wrap=True), "asked", "answered", "with sources", "gold found", "p50 s", "p95 s")
+    rows = []
     for row in scores:
         counts = (row.questions, row.answered, row.with_sources)
-        table.add_row(row.path, *map(str, counts), f"{row.gold_in_sources:.3f}", f"{row.p50_s:.2f}", f"{row.p95_s:.2f}")
+        rows.append((row.path, *map(str, counts), f"{row.gold_in_sources:.3f}", f"{row.p50_s:.2f}", f"{row.p95_s:.2f}"))
     console = Console()
-    console.print(table)
+    console.print(Grid(("path", "asked", "answered", "with sources", "gold found", "p50 s", "p95 s"), rows))
     for row in scores:
         for error in row.errors:
             console.print(f"{row.path}: {error}", highlight=False, markup=False)

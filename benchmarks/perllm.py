@@ -25,7 +25,7 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Column, Table
+from rich.table import Table
 from scipy.optimize import linprog
 from scipy.sparse import coo_matrix
 
@@ -33,10 +33,11 @@ from benchmarks.command import run
 from benchmarks.page import table, write_section
 from benchmarks.panels import Panel, Style, picture
 from benchmarks.scenarios import scenario
+from cluster.cli.grid import Grid
 from cluster.simulation.result import RunResult
 from cluster.simulation.run import Prepared
 from cluster.simulation.scenario import Scenario
-from cluster.simulation.summary import Interval, PolicySummary, summarise
+from cluster.simulation.summary import Interval, PolicySummary, broken_by, summarise
 
 BASELINES = (
     *("nearest_edge", "cloud_only", "random", "round_robin", "least_outstanding", "two_choices"),
@@ -242,23 +243,15 @@ def _interval(value: Mapping[str, float | None]) -> str:
 
 
 def _print(name: str, load: float, summaries: Sequence[PolicySummary], bound: float) -> None:
-    shown = Table(
-        Column("policy", no_wrap=True),
-        "in time /s",
-        "of bound",
-        "attainment",
-        "J per served",
-        "refused",
-        "regret",
-        "C2-C4 broken",
-    )
+    rows = []
     for s in summaries:
         share = f"{s.served_per_s.mean / bound:.2f}"
         numbers = (str(s.served_per_s), share, str(s.attainment), str(s.joules_per_served), f"{s.refused:.0%}")
-        shown.add_row(s.policy, *numbers, f"{s.regret_per_request or 0:.3f}", str(s.broken))
-    shown.title = f"{name}, {load:g} x capacity; bound {bound:.1f}/s"
-    console = Console()
-    console.print(shown)
+        rows.append((s.policy, *numbers, f"{s.regret_per_request or 0:.3f}"))
+    head = ("policy", "in time /s", "of bound", "attainment", "J per served", "refused", "regret")
+    console = Console(highlight=False)
+    console.print(Grid(head, rows, title=f"{name}, {load:g} x capacity; bound {bound:.1f}/s"))
+    console.print(broken_by(summaries))
     over = Table("cs_ucb", "", title="beside the others")
     for key, value in ratios(summaries, bound).items():
         over.add_row(key.replace("_", " "), "none served" if value is None else f"{value:.3f}")

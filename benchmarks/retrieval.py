@@ -24,10 +24,10 @@ from zlib import crc32
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from benchmarks import page
 from benchmarks.command import run
+from cluster.cli.grid import Grid
 from cluster.config import Documents
 from cluster.encoder import open_encoder
 from cluster.index import Index, build_index, open_index
@@ -199,17 +199,14 @@ def main(
 
 
 def _print(scores: Sequence[Score], seconds: dict[str, float]) -> None:
-    table = Table(
-        "collection", "option", "half", "questions", "recall@1", "recall@5", "recall@10", "MRR", "ms per query", title="Retrieval"
-    )
+    head = ("collection", "option", "half", "asked", "recall@1", "recall@5", "recall@10", "MRR", "ms per query")
+    rows = []
     for score in scores:
         shares = (f"{share:.3f}" for share in (score.recall_1, score.recall_5, score.recall_10, score.mrr))
-        table.add_row(
-            score.collection, score.option, score.half, str(score.questions), *shares, f"{score.seconds_per_query * 1e3:.1f}",
-            end_section=score.half == "all",
-        )  # fmt: skip
+        spent = f"{score.seconds_per_query * 1e3:.1f}"
+        rows.append((score.collection, score.option, score.half, str(score.questions), *shares, spent))
     console = Console()
-    console.print(table)
+    console.print(Grid(head, rows))
     for name, taken in seconds.items():
         passages = next(score.passages for score in scores if score.collection == name)
         console.print(f"{name}: {passages} passages, indexed in {taken:.1f} s")

@@ -22,10 +22,10 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from benchmarks.command import run
 from benchmarks.page import table, write_section
+from cluster.cli.grid import Grid
 from policies.schedule import SCHEDULERS, make_scheduler
 from policies.schedule.board import Board
 from policies.schedule.types import Arrivals, Measured, Server
@@ -137,10 +137,8 @@ def main(
     if as_json:
         typer.echo(json.dumps([asdict(result) for result in results], indent=2))
         return
-    shown = Table(*_HEAD)
-    for result in results:
-        shown.add_row(*_cells(result))
-    Console().print(shown)
+    head, rows = ("policy", "slot", *_FIGURES), [(r.policy, str(r.slot), *_figures(r)) for r in results]
+    Console().print(Grid(head, rows, title=f"Decisions per second, {servers:,} servers"))
 
 
 def write(page: Path, results: Sequence[Speed]) -> None:
@@ -152,17 +150,17 @@ def write(page: Path, results: Sequence[Speed]) -> None:
         "By the mean time of a slot, the median, and the",
         "fastest tenth. Reference: microseconds of a product with a 64 x 64 matrix between the slots, median.",
         "",
-        *table(_HEAD, map(_cells, results)),
+        *table(("policy", "servers", "slot", *_FIGURES), ((r.policy, f"{r.servers:,}", r.slot, *_figures(r)) for r in results)),
     ]
     write_section(page, "schedule", "\n".join(lines))
 
 
-_HEAD = ("policy", "servers", "slot", "decisions/s", "median slot", "fastest tenth", "outcomes learnt/s", "reference")
+_FIGURES = ("mean slot", "median slot", "fastest tenth", "outcomes learnt /s", "reference")
 
 
-def _cells(r: Speed) -> tuple[str, ...]:
+def _figures(r: Speed) -> tuple[str, ...]:
     rates = (r.decisions_per_s, r.median_per_s, r.undisturbed_per_s, r.learnt_per_s)
-    return (r.policy, f"{r.servers:,}", str(r.slot), *(f"{rate:,.0f}" for rate in rates), f"{r.reference_us:.1f}")
+    return (*(f"{rate:,.0f}" for rate in rates), f"{r.reference_us:.1f}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from rich.table import Table
 from benchmarks.page import table, write_section
 from benchmarks.panels import Panel, Style, picture
 from benchmarks.split_results import EQUAL, FAR_MS, LAYERS, LONG, NEAR_MS, Results, Row
+from cluster.cli.grid import Grid
 from deployments.models.split.desk import WORK
 from deployments.models.split.frames import OVERHEAD, Question
 
@@ -28,12 +29,12 @@ def write(page: Path, results: Results) -> None:
 def show(results: Results) -> None:
     """On the terminal: the modes, their times on the nearest link, and what was asked for."""
     console = Console()
-    modes = Table("mode", "asked", "saved", "accuracy", "agreement", "KB", f"s at {NEAR_MS} ms, 100 Mbit/s", title="modes")
     times = {r.mode: r.total_s for r in results.rows if (r.hosts, r.rtt_ms, r.mbps) == (EQUAL, NEAR_MS, 100)}
+    rows = []
     for m in results.modes:
         shares = (f"{m.asked:.3f}", f"{m.work_saved:.3f}", f"{m.accuracy:.3f}", f"{m.agreement:.3f}")
-        modes.add_row(m.mode, *shares, f"{m.bytes_per_answer / 1e3:.1f}", f"{times[m.mode]:.3f}")
-    console.print(modes)
+        rows.append((m.mode, *shares, f"{m.bytes_per_answer / 1e3:.1f}", f"{times[m.mode]:.3f}"))
+    console.print(Grid(("mode", "asked", "saved", "accuracy", "agreement", "KB", f"s at {NEAR_MS} ms, 100 Mbit/s"), rows))
     wanted = Table("asked for", "wanted", "found", "")
     for target in results.targets():
         wanted.add_row(target.what, target.wanted, target.found, "holds" if target.holds else "does not hold")

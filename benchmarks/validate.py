@@ -25,11 +25,11 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from benchmarks.command import run
 from benchmarks.measured import CONTEXTS, Answered, Client, Device, capacity_per_s, configuration, device, probe, work
 from benchmarks.page import table, write_section
+from cluster.cli.grid import Grid
 from cluster.nodes.running import running
 from cluster.simulation.run import Prepared
 from cluster.simulation.scenario import Scenario
@@ -171,10 +171,7 @@ def main(
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:
-        shown = Table(*_HEAD)
-        for row in _rows(result):
-            shown.add_row(*row)
-        Console().print(shown)
+        Console().print(Grid(_HEAD, _rows(result)))
     close = all(abs(result["all"][ratio] - 1) <= TARGET for ratio in ("mean_ratio", "p95_ratio"))
     raise typer.Exit(0 if close else 1)
 

@@ -40,32 +40,28 @@ def evaluate(
 
 def _print(result: dict[str, Any]) -> None:
     from rich.console import Console
-    from rich.table import Table as Grid
 
-    grid = Grid(
-        "policy",
-        "accuracy",
-        result["objective"],
-        "of best single",
-        "share at its accuracy",
-        "accuracy at its " + result["objective"],
-        "aiq",
-    )
-    for name, policy in result["policies"].items():
-        least = policy["objective_ratio_at_best_single_accuracy"]
-        grid.add_row(
-            name,
-            f"{policy['accuracy']:.3f}",
-            f"{policy['objective']:.4g}",
-            _share(policy["objective_ratio"]),
-            "never" if least is None else _share(least),
-            f"{policy['accuracy_at_best_single_objective']:.3f}",
-            f"{policy['aiq']:.3f}",
-        )
+    from cluster.cli.grid import Grid
+
+    objective = result["objective"]
+    head = ("policy", "accuracy", objective, "of best single", "share at its accuracy", f"accuracy at its {objective}", "aiq")
     console = Console()
-    console.print(grid)
+    console.print(Grid(head, [_row(name, policy) for name, policy in result["policies"].items()]))
     counts = f"{result['train_queries']} queries learnt from, {result['test_queries']} scored, {result['paths']} paths"
     console.print(counts, highlight=False)
+
+
+def _row(name: str, policy: dict[str, Any]) -> tuple[str, ...]:
+    least = policy["objective_ratio_at_best_single_accuracy"]
+    return (
+        name,
+        f"{policy['accuracy']:.3f}",
+        f"{policy['objective']:.4g}",
+        _share(policy["objective_ratio"]),
+        "never" if least is None else _share(least),
+        f"{policy['accuracy_at_best_single_objective']:.3f}",
+        f"{policy['aiq']:.3f}",
+    )
 
 
 def _share(value: float | None) -> str:

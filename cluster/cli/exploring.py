@@ -10,9 +10,9 @@ from typing import Self
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from cluster.cli.grid import Grid
 from cluster.emulator.progress import Point, Progress
 
 FRONTIER_EVERY_S = 5.0
@@ -49,18 +49,22 @@ class Display:
                 self._console.print(_line(progress), soft_wrap=True)
             return
         if now - self._drawn_at >= FRONTIER_EVERY_S:
-            self._drawn_at, self._frontier = now, self._best()
+            self._drawn_at, self._frontier = now, _few(self._best())
         bar = ProgressBar(total=progress.planned, completed=progress.done, width=60)
-        self._live.update(Group(Text(_line(progress)), bar, frontier_table(self._frontier)), refresh=True)
+        best = frontier(self._frontier, "Frontier so far: means")
+        self._live.update(Group(Text(_line(progress)), bar, Text(), best), refresh=True)  # a bar does not end its line
 
 
-def frontier_table(points: Sequence[Point]) -> Table:
-    """The paths that no other beats, evenly chosen if they are many."""
-    table = Table("path", "accuracy", "seconds", "US cents per 1000", title="Frontier so far: means", title_justify="left")
+def frontier(points: Sequence[Point], title: str) -> Grid:
+    """The paths that no other beats."""
+    rows = [(point.path, f"{point.accuracy:.3f}", f"{point.latency_s:.3f}", f"{point.cost_usd * 1e5:.2f}") for point in points]
+    return Grid(("path", "accuracy", "seconds", "US cents per 1000"), rows, title)
+
+
+def _few(points: Sequence[Point]) -> Sequence[Point]:
+    """Evenly chosen if they are many: what is redrawn in place must fit on the screen."""
     step = max(1, -(-len(points) // _SHOWN))
-    for point in [*points[:-1:step], *points[-1:]]:
-        table.add_row(point.path, f"{point.accuracy:.3f}", f"{point.latency_s:.3f}", f"{point.cost_usd * 1e5:.2f}")
-    return table
+    return [*points[:-1:step], *points[-1:]]
 
 
 def _line(progress: Progress) -> str:

@@ -167,11 +167,11 @@ def _digest(questions: tuple[Question, ...]) -> str:
 def _print(result: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from cluster.cli.exploring import frontier_table
+    from cluster.cli.exploring import frontier
     from cluster.emulator.progress import Point
 
     console = Console(highlight=False)
-    console.print(frontier_table([Point(**point) for point in result["frontier"]]))
+    console.print(frontier([Point(**point) for point in result["frontier"]], "Frontier: means"))
     share = result["cells"] / result["of_cells"]
     measured = f"{result['cells']} of {result['of_cells']} cells ({share:.1%}) in {result['elapsed_s']:.0f} s"
     spent = f"${result['spent_usd']:.4f} and {result['spent_j']:.0f} J"

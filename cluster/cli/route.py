@@ -76,8 +76,9 @@ def _ask(config: Config, file: FilePath, body: dict[str, Any]) -> dict[str, Any]
 
 def _print(told: dict[str, Any]) -> None:
     from rich.console import Console
-    from rich.table import Column, Table
     from rich.text import Text
+
+    from cluster.cli.grid import Grid
 
     console = Console(highlight=False)
     site = f" at {told['site']}" if told["site"] else ""
@@ -87,15 +88,17 @@ def _print(told: dict[str, Any]) -> None:
         console.print(Text("no path keeps the limits", "red"))
     if not told["candidates"]:
         return
-    table = Table(
-        Column("path", overflow="fold"), "accuracy", "seconds", "9 of 10 within", "USD", "joules", Column("why", overflow="fold")
-    )
-    for row in told["candidates"]:
-        expected = row["predicted"]
-        numbers = (_number(expected[axis]) for axis in ("accuracy", "latency_s", "latency_p90_s", "cost_usd", "energy_j"))
-        style = "bold green" if row["path"] == told["path"] else "" if row["kept"] else "dim"
-        table.add_row(row["path"], *numbers, Text(row["why"]), style=style)
-    console.print(table)
+    head = ("path, and why", "accuracy", "seconds", "9 of 10 within", "USD", "joules")
+    rows = told["candidates"]
+    styles = ["bold green" if row["path"] == told["path"] else "" if row["kept"] else "dim" for row in rows]
+    console.print(Grid(head, [_row(row) for row in rows], styles=styles))
+
+
+def _row(candidate: dict[str, Any]) -> tuple[str, ...]:
+    """A reason is as long as a path's name: below it, so that both have room."""
+    expected = candidate["predicted"]
+    numbers = (_number(expected[axis]) for axis in ("accuracy", "latency_s", "latency_p90_s", "cost_usd", "energy_j"))
+    return (f"{candidate['path']}\n({candidate['why']})", *numbers)
 
 
 def _number(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,33 +59,27 @@ def run(prepared: Prepared) -> list[RunResult]:
     return results
 
 
-def _print(summaries: list[PolicySummary], out: FilePath | None) -> None:
+def _print(summaries: Sequence[PolicySummary], out: FilePath | None) -> None:
     from rich.console import Console
-    from rich.table import Column, Table
 
-    table = Table(
-        Column("policy", no_wrap=True),
-        "served in time /s",
-        "attainment",
-        "J per served",
-        "p95 s",
-        "refused",
-        "regret",
-        "C2-C4 broken",
-    )
-    for s in summaries:
-        regret = "" if s.regret_per_request is None else f"{s.regret_per_request:.4f}"
-        table.add_row(
-            s.policy,
-            str(s.served_per_s),
-            str(s.attainment),
-            str(s.joules_per_served),
-            f"{s.p95_s:.2f}",
-            f"{s.refused:.1%}",
-            regret,
-            str(s.broken),
-        )
-    console = Console()
-    console.print(table)
+    from cluster.cli.grid import Grid
+    from cluster.simulation.summary import broken_by
+
+    head = ("policy", "served in time /s", "attainment", "J per served", "p95 s", "refused", "regret")
+    console = Console(highlight=False)
+    console.print(Grid(head, [_row(s) for s in summaries]))
+    console.print(broken_by(summaries))
     if out is not None:
-        console.print(f"report: {out}", highlight=False, markup=False)
+        console.print(f"report: {out}", markup=False)
+
+
+def _row(s: PolicySummary) -> tuple[str, ...]:
+    return (
+        s.policy,
+        str(s.served_per_s),
+        str(s.attainment),
+        str(s.joules_per_served),
+        f"{s.p95_s:.2f}",
+        f"{s.refused:.1%}",
+        "" if s.regret_per_request is None else f"{s.regret_per_request:.4f}",
+    )

@@ -38,7 +38,7 @@ def status(config: Configuration = None, as_json: Json = False) -> None:
 
 def _print(url: str, found: Inventory, learned: LearnedStatus | None) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console()
     console.print(f"{url}  {found.application}", highlight=False)
@@ -46,10 +46,11 @@ def _print(url: str, found: Inventory, learned: LearnedStatus | None) -> None:
     for s in found.sites:
         name = f"{s.site} (head)" if s.head else s.site
         sites.add_row(name, s.tier, "alive" if s.alive else "dead", f"{s.cpus:g}", f"{s.gpus:g}", s.address)
-    deployments = Table("deployment", "state", "replicas", "where", "message")
+    deployment, where, message = (Column(head, overflow="fold") for head in ("deployment", "where", "message"))
+    deployments = Table(deployment, "state", "replicas", where, message)
     for d in found.deployments:
-        message = d.message.splitlines()[0] if d.message else ""
-        deployments.add_row(d.deployment, d.status, f"{d.replicas} of {d.target}", ", ".join(d.sites), message)
+        told = d.message.splitlines()[0] if d.message else ""
+        deployments.add_row(d.deployment, d.status, f"{d.replicas} of {d.target}", ", ".join(d.sites), told)
     console.print(sites)
     console.print(deployments)
     if learned is not None:

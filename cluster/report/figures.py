@@ -12,6 +12,8 @@ TITLES: dict[Axis, str] = {"latency_s": "latency, s", "cost_usd": "cost, US cent
 SCALES: dict[Axis, float] = {"latency_s": 1.0, "cost_usd": 1e5, "energy_j": 1.0}
 COLOURS = {"edge": "#1a7f5a", "cloud": "#2f6fb5"}
 _FONT = {"family": "system-ui, sans-serif", "size": 13, "color": "#24292f"}
+_ACCURACY = {"title": {"text": "accuracy"}, "gridcolor": "#eaeef2", "autorangeoptions": {"clipmin": -0.03, "clipmax": 1.03}}
+"""Left to itself, an axis with a single value on it goes on to a half or one to both sides."""
 _MARGIN = {"l": 60, "r": 20, "t": 30, "b": 50}
 
 
@@ -30,7 +32,7 @@ def group(analysis: Analysis, place: int, axis: Axis) -> dict[str, Any]:
     layout = _layout(axis, 230) | {"margin": {"l": 50, "r": 10, "t": 10, "b": 40}, "showlegend": False}
     costs = [getattr(path, axis) * SCALES[axis] for path in known]
     layout["xaxis"] |= {"range": [0, max(costs, default=1.0) * 1.06]}
-    layout["yaxis"] |= {"range": [max(0.0, min((path.accuracy for path in known), default=0.0) - 0.05), 1.03]}
+    layout["yaxis"] = _ACCURACY | {"range": [max(0.0, min((path.accuracy for path in known), default=0.0) - 0.05), 1.03]}
     return {"data": [_line(_best(mine, axis), axis), *traces], "layout": layout}
 
 
@@ -130,7 +132,7 @@ def _layout(axis: Axis, height: int) -> dict[str, Any]:
         "hovermode": "closest",
         "plot_bgcolor": "#ffffff",
         "xaxis": {"title": {"text": TITLES[axis]}, "gridcolor": "#eaeef2", "rangemode": "tozero"},
-        "yaxis": {"title": {"text": "accuracy"}, "gridcolor": "#eaeef2"},
+        "yaxis": _ACCURACY,
         "legend": {"orientation": "h", "y": 1.08},
     }
 

@@ -10,6 +10,8 @@ from typing import Any
 from cluster.report import figures
 from cluster.report.analysis import LEARNT, TAU, Analysis, Group, PathMeans
 
+FEW = 20
+"""With fewer scored questions the page says that a comparison of policies rests on little: one answer is over a twentieth."""
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 1060px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.2rem; margin-top: 2.4rem; border-bottom: 1px solid #d0d7de; }
@@ -54,7 +56,7 @@ def page(title: str, analysis: Analysis, spent: dict[str, Any] | None) -> str:
 def _facts(analysis: Analysis, spent: dict[str, Any] | None) -> str:
     of_cells = analysis.queries * len(analysis.paths)
     facts = [
-        (f"{analysis.queries}", "queries"),
+        (f"{analysis.queries}", "query" if analysis.queries == 1 else "queries"),
         (f"{len(analysis.paths)}", "paths"),
         (f"{analysis.cells / of_cells:.1%}", f"of {of_cells} cells measured"),
         (f"{sum(path.on_frontier for path in analysis.paths)}", "paths that no other beats"),
@@ -83,7 +85,7 @@ def _groups(analysis: Analysis, plots: dict[str, dict[str, Any]]) -> str:
             else "<div></div>"
         )
         parts.append(
-            f"<h3>{place + 1}. {group.queries} queries such as</h3>"
+            f"<h3>{place + 1}. {_queries(group.queries)} such as</h3>"
             f'<div class="kind"><div><ul>{examples}</ul>{_verdict(group)}{table}</div>{drawn}</div>'
         )
     return "".join(parts)
@@ -127,18 +129,26 @@ def _policies(analysis: Analysis, plots: dict[str, dict[str, Any]]) -> str:
         "only cells that were measured can be chosen. A policy that weighs accuracy against what it takes can be run at many "
         "points; the best of them are its frontier, and <code>aiq</code> is its mean height. The table shows each policy run for "
         "accuracy alone, and at what share of the best single path's mean its frontier reaches that path's accuracy. "
-        "<code>isthmus_fair</code> is the one point that the questions learnt from say loses no accuracy.</p>"
+        "<code>isthmus_fair</code> is the one point that the questions learnt from say loses no accuracy.</p>",
+        _warning(min(result["test_queries"] for result in analysis.policies)),
     ]
     for result in analysis.policies:
         objective = escape(result["objective"])
         rows = "".join(_policy(name, policy) for name, policy in result["policies"].items())
         parts.append(
-            f"<h3>Saving {objective}: {result['train_queries']} queries learnt from, {result['test_queries']} scored</h3>"
+            f"<h3>Saving {objective}: {_queries(result['train_queries'])} learnt from, {result['test_queries']} scored</h3>"
             f"{_plot(f'policies-{objective}', figures.policies(result), plots)}"
             f"<table><tr><th>policy</th><th>accuracy</th><th>{objective}</th><th>of best single</th>"
             f"<th>share at its accuracy</th><th>aiq</th></tr>{rows}</table>"
         )
     return "".join(parts)
+
+
+def _warning(scored: int) -> str:
+    if scored >= FEW:
+        return ""
+    count = "a single question was" if scored == 1 else f"{scored} questions were"
+    return f"<p><b>Only {count} scored: with fewer than {FEW}, the differences below may be chance.</b></p>"
 
 
 def _policy(name: str, policy: dict[str, Any]) -> str:
@@ -176,6 +186,10 @@ def _path_table(paths: Sequence[PathMeans], analysis: Analysis) -> str:
 def _plot(name: str, figure: dict[str, Any], plots: dict[str, dict[str, Any]]) -> str:
     plots[name] = figure
     return f'<div id="{name}"></div>'
+
+
+def _queries(number: int) -> str:
+    return "1 query" if number == 1 else f"{number} queries"
 
 
 def _value(value: float | None, scale: float) -> str:

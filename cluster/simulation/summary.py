@@ -71,6 +71,12 @@ def summarise(scenario: Scenario, results: Sequence[RunResult]) -> list[PolicySu
     return [_summary(scenario, [r for r in results if r.policy == policy], best) for policy in scenario.policies]
 
 
+def broken_by(summaries: Sequence[PolicySummary]) -> str:
+    """Which policies broke C2-C4 and how often, as a sentence: too few do for a column in a narrow table."""
+    times = ", ".join(f"{s.policy} {s.broken:,} times" for s in summaries if s.broken)
+    return f"C2-C4 broken by {times}" if times else "C2-C4 broken by none"
+
+
 def regret(result: RunResult, clairvoyant: RunResult) -> np.ndarray:
     """The clairvoyant's value less this run's, request by request, of those that count."""
     counted = result.counted

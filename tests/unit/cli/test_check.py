@@ -226,7 +226,28 @@ def test_a_document_that_cannot_be_opened(isthmus: Isthmus, blocked: Any, tmp_pa
     assert blocked(DOCUMENTS) == {}
     findings = {f["name"]: f for f in json.loads(isthmus("check", "--json").stdout)["findings"]}
     assert findings["documents"]["level"] == "warning"
-    assert "0 of 2 files changed, 1 are not in it (new or unreadable), 0 are gone" in findings["documents"]["detail"]
+    assert findings["documents"]["detail"] == (
+        "1 of 2 files cannot be read, mend or remove them: b.txt: it cannot be opened (Input/output error)."
+    )
+
+
+def test_what_indexing_cannot_mend_is_told_with_its_cause(isthmus: Isthmus, blocked: Any, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "b.jsonl").write_text('{"text": 3}')
+    (tmp_path / "docs" / "c.txt").write_text(" ")
+    cause = 'b.jsonl: line 1 is not an object with a string "text"; c.txt: it has no text'
+    assert f"no index can be built of {tmp_path}/docs: {cause}; mend these files" in blocked(DOCUMENTS)["documents"]
+    assert isthmus("index").exit_code == 2
+    (tmp_path / "docs" / "a.txt").write_text("The lamp is in the hall.")
+    assert "There is no index in" in blocked(DOCUMENTS)["documents"]  # now it can be made
+
+    assert isthmus("index").exit_code == 0
+    (finding,) = (f for f in json.loads(isthmus("check", "--json").stdout)["findings"] if f["name"] == "documents")
+    assert finding["level"] == "warning"
+    assert finding["detail"] == f"2 of 3 files cannot be read, mend or remove them: {cause}."
+    (tmp_path / "docs" / "d.txt").write_text("The fan is in the bathroom.")
+    (finding,) = (f for f in json.loads(isthmus("check", "--json").stdout)["findings"] if f["name"] == "documents")
+    assert "0 of 4 files changed, 1 are not in it, 0 are gone; run 'isthmus index'. 2 of 4 files cannot" in finding["detail"]
 
 
 def test_missing_trace(blocked: Any, tmp_path: Path) -> None:

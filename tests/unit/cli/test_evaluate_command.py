@@ -39,6 +39,22 @@ def test_the_numbers_of_the_contract(isthmus: Isthmus, tmp_path: Path) -> None:
     assert "isthmus" in isthmus("evaluate", "--train", train, "--test", test).stdout
 
 
+def test_a_narrow_terminal_shows_every_name_and_number_in_full(
+    isthmus: Isthmus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    train, test = profile(tmp_path / "train"), profile(tmp_path / "test", queries=4)
+    result = json.loads(isthmus("evaluate", "--train", train, "--test", test, "--json").stdout)
+    shown = isthmus("evaluate", "--train", train, "--test", test).stdout
+    words = [line.split() for line in shown.splitlines()]
+    for name, policy in result["policies"].items():
+        (row,) = (row for row in words if row[:1] == [name])
+        assert row[1] == f"{policy['accuracy']:.3f}"
+        assert row[-1] == f"{policy['aiq']:.3f}"
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 @pytest.mark.parametrize(("queries", "paths"), [(1, 1), (1, 3), (5, 1), (2, 2)])
 def test_the_smallest_tables_are_scored(isthmus: Isthmus, tmp_path: Path, queries: int, paths: int) -> None:
     table = profile(tmp_path / "table", queries, paths)

@@ -63,6 +63,20 @@ def test_everything_measured_is_in_the_profile(folder: Path, gateway: FakeGatewa
     assert np.isnan(shown["top_score"]).all()
 
 
+def test_at_the_end_the_frontier_is_not_one_so_far_and_its_paths_are_named_in_full(folder: Path, gateway: FakeGateway) -> None:
+    settings = yaml.safe_load((folder / "isthmus.yaml").read_text())
+    settings["models"] = {f"billions-of-parameters-{name}": model for name, model in settings["models"].items()}
+    (folder / "isthmus.yaml").write_text(yaml.safe_dump(settings))
+    words = [word for word in command(folder, "--budget", "1") if word != "--json"]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "80"})
+    assert ended.returncode == 0, ended.stderr
+    assert "Frontier: means" in ended.stdout
+    assert "so far" not in ended.stdout
+    shown = {line.split()[0] for line in ended.stdout.splitlines() if "billions" in line}
+    assert "none/none/none/billions-of-parameters-large" in shown
+    assert shown <= {path for _, path in gateway.asked}
+
+
 def test_a_budget_is_kept_and_every_query_has_a_cell(folder: Path, gateway: FakeGateway) -> None:
     told = json.loads(profile(folder, "--budget", "0.4").stdout)
     assert told["cells"] == len(gateway.asked) == round(0.4 * QUERIES * PATHS)

@@ -69,6 +69,29 @@ def test_a_page_that_needs_no_network(make: Make) -> None:
         assert f"<td>{name}</td>" in own
 
 
+@pytest.mark.parametrize(
+    ("queries", "said"), [(2, "Only a single question was scored"), (5, "Only 2 questions were scored"), (70, None)]
+)
+def test_a_comparison_that_rests_on_little_says_so(make: Make, queries: int, said: str | None) -> None:
+    texts = [f"question {query}" for query in range(queries)]
+    vectors = unit(np.random.default_rng(0).normal(size=(queries, 4)))
+    text = page("Profile", analyse(make([[0.5, 1.0]] * queries, [[1.0, 2.0]] * queries, texts), vectors), None)
+    assert "Against other ways to choose" in text
+    assert (said or "questions learnt from say loses no accuracy.</p><h3>") in text
+    assert ("may be chance" in text) == (said is not None)
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 0.5, 1.0])
+def test_where_all_have_one_accuracy_its_axes_stay_within_0_and_1(make: Make, accuracy: float) -> None:
+    text = page("Profile", analyse(make([[accuracy, accuracy]] * 5, [[1.0, 2.0]] * 5), np.eye(5)), None)
+    plots = json.loads(re.search(r"const plots = (\{.*\});", text).group(1))  # type: ignore[union-attr]
+    axes = {name: plot["layout"]["yaxis"] for name, plot in plots.items() if name != "critical"}
+    assert {"all-latency_s", "group-1", "policies-latency_s"} <= axes.keys()
+    for axis in axes.values():
+        low, high = axis.get("range") or (axis["autorangeoptions"]["clipmin"], axis["autorangeoptions"]["clipmax"])
+        assert -0.05 <= low <= accuracy <= high <= 1.05
+
+
 def test_what_was_never_measured_is_not_drawn(make: Make) -> None:
     nan = float("nan")
     found = analyse(make([[1.0, 0.5, nan]] * 3, [[1.0, nan, nan]] * 3), np.eye(3))

@@ -53,6 +53,20 @@ def test_light_load_is_served_and_the_same_seeds_give_the_same_numbers(tmp_path:
         assert policy["joules_per_served"]["mean"] > 0
 
 
+def test_a_narrow_terminal_shows_every_name_and_number_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    many = ["cs_ucb", "earliest_finish_admission", "clairvoyant"]
+    found = policies(run(tmp_path, options=("--json",), policies=many))
+    shown = run(tmp_path, policies=many).stdout
+    words = set(shown.split())
+    for name, policy in found.items():
+        served = Interval(**policy["served_per_s"])
+        assert {name, *str(served).split(), f"{policy['refused']:.1%}", f"{policy['regret_per_request']:.4f}"} <= words
+    assert "C2-C4 broken by none" in shown
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_an_interval_of_many_seeds_is_not_too_narrow() -> None:
     values = [float(i % 2) for i in range(22)]
     deviation = float(np.std(values, ddof=1)) / len(values) ** 0.5
