@@ -155,9 +155,12 @@ def isthmus(setting: Setting) -> Points:
 
 
 def isthmus_fair(setting: Setting) -> Points:
-    """Routing at the one price that is fixed in training, where a frontier is the best of many points on the test table."""
-    predicted, expected = setting.predictor.accuracy.predict(setting.seen), setting.cost.predict(setting.seen)
+    """Routing at the one price that is fixed in training, where a frontier is the best of many points on the test table; the best
+    single path where no price was fair."""
     price = fair_price(setting.replay, setting.expected, setting.mean_costs)
+    if price is None:
+        return [_single(setting, int(setting.expected.argmax()))]
+    predicted, expected = setting.predictor.accuracy.predict(setting.seen), setting.cost.predict(setting.seen)
     return setting.test.sweep(predicted, expected, np.array([price]))
 
 

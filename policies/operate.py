@@ -83,12 +83,12 @@ def on_frontier(means: FloatArray, mean_objective: FloatArray) -> tuple[int, ...
     return tuple(sorted((path for path, point in enumerate(points.tolist()) if tuple(point) in corners), key=lambda p: -means[p]))
 
 
-def fair_price(replay: Replay, means: FloatArray, mean_objective: FloatArray) -> float:
-    """The greatest price at which routing the profiled queries was as accurate as the best single path; 0 if at none.
+def fair_price(replay: Replay, means: FloatArray, mean_objective: FloatArray) -> float | None:
+    """The greatest price at which routing the profiled queries was as accurate as the best single path; None if at none.
 
     What a caller who names no price can be given: the savings that cost no accuracy.
     """
     best = int(means.argmax())
     at = prices(float(mean_objective[best]))
     fair = [float(price) for price in at if replay.gain(float(price), best, means)[0] >= 0]
-    return max(fair, default=0.0)
+    return max(fair, default=None)
