@@ -1,7 +1,7 @@
 """The choice of a path on measurements of others, on questions not learnt from: `python -m benchmarks.routing [--json]`.
 
-Each table of DATA/outcomes is split by question text, 7 to 3, with several seeds; `isthmus evaluate` scores every split. A large one
-is split 9 to 1 as well: it shows what more questions to learn from are worth.
+Each table of DATA/outcomes is split by question text, 7 to 3, with several seeds; `isthmus evaluate` scores every split. A large
+one is split 9 to 1 as well: it shows what more questions to learn from are worth.
 Vectors are kept in --cache, since embedding takes longer than everything else. `--out docs/results.md` writes the section
 and draws the frontiers beside it.
 """
@@ -46,9 +46,10 @@ PICTURE = "frontiers.svg"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Over the splits of one table, of which the share `learnt` is learnt from: means, `worst` the least accuracy gain, and `least` the median share of the best single
-    path's objective at its accuracy. Gains are over the best single path; `fair_share` and `fair_gain` are objective and accuracy
-    at the price that was fixed in training; `won` is the share of splits with the highest aiq."""
+    """Over the splits of one table, of which the share `learnt` is learnt from: means, `worst` the least accuracy gain, and `least`
+    the median share of the best single path's objective at its accuracy. Gains are over the best single path; `fair_share` and
+    `fair_gain` are objective and accuracy at the price that was fixed in training; `won` is the share of splits with the highest
+    aiq."""
 
     table: str
     objective: Axis
@@ -167,8 +168,8 @@ def _markdown(rows: Sequence[Row]) -> str:
     lines = [
         "## The choice of a path on questions not learnt from",
         "",
-        "`python -m benchmarks.routing --out docs/results.md`: split by question text; medians over the splits of the least share",
-        "of the best single path's objective at which its accuracy is reached.",
+        "`python -m benchmarks.routing --out docs/results.md`: split by question text; medians over the splits of the least",
+        "share of the best single path's objective at which its accuracy is reached.",
         "",
         line("table", "learnt from", "objective", "splits", *shares),
         line(*["---"] * (4 + len(shares))),
