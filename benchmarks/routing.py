@@ -46,7 +46,7 @@ PICTURE = "frontiers.svg"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Over the splits of one table, of which the share `learnt` is learnt from: means, `worst` the least accuracy gain, and `least`
+    """Over the splits of one table, the share `learnt` of which is learnt from: means, `worst` the least accuracy gain, `least`
     the median share of the best single path's objective at its accuracy. Gains are over the best single path; `fair_share` and
     `fair_gain` are objective and accuracy at the price that was fixed in training; `won` is the share of splits with the highest
     aiq."""
