@@ -28,7 +28,8 @@ from benchmarks import demo_policies as policies
 from benchmarks.command import run
 from benchmarks.demo_asking import Asker
 from benchmarks.demo_home import Split, configure, isthmus, running, split, write_questions
-from benchmarks.demo_page import drawing, section
+from benchmarks.demo_page import section
+from benchmarks.demo_picture import drawing
 from benchmarks.demo_result import Result, compare
 from benchmarks.demo_served import Served
 from benchmarks.page import write_section

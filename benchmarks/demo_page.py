@@ -1,9 +1,6 @@
-"""The section of a page about the demo, and its picture."""
+"""The section of a page about the demo."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from html import escape
 
 from benchmarks.demo_policies import AUTO, CHEAP, CLOUD_ONLY, EDGE_ONLY, FIXED, QUICK, SHARE
 from benchmarks.demo_result import Result, Row
@@ -74,32 +71,3 @@ def _cells(row: Row) -> tuple[str, ...]:
     shares = (f"{row.accuracy:.3f}", f"{row.error:.3f}", f"{row.seconds:.3f}", f"{row.p95_s:.3f}")
     spent = (f"{1000 * row.cost_usd:.4f}", f"{row.energy_j:.1f}", f"{row.cloud:.0%}")
     return (row.policy, *shares, *spent, f"`{row.path}` ({row.of_all:.0%})")
-
-
-def drawing(rows: Sequence[Row]) -> str:
-    """Accuracy over mean seconds, one point per policy, as SVG."""
-    width, height, left, top, wide, high = 720, 400, 60, 20, 520, 320
-    most, greatest = max(row.seconds for row in rows) * 1.1, max(row.accuracy for row in rows) + 0.05
-    least = min(row.accuracy for row in rows) - 0.05
-
-    def at(accuracy: float) -> float:
-        return top + high * (greatest - accuracy) / (greatest - least)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="12" fill="#333">',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        f'<path d="M{left} {top}V{top + high}H{left + wide}" fill="none" stroke="#999"/>',
-        f'<text x="{left + wide / 2}" y="{height - 8}" text-anchor="middle">mean seconds of an answer</text>',
-        f'<text x="{left + 6}" y="{top + 10}">accuracy, with its standard error</text>',
-    ]
-    for tick in range(1, 6):
-        accuracy, x = least + (greatest - least) * tick / 5, left + wide * tick / 5
-        parts.append(f'<text x="{x:.0f}" y="{top + high + 18}" text-anchor="middle">{most * tick / 5:.2f}</text>')
-        parts.append(f'<text x="{left - 8}" y="{at(accuracy) + 4:.0f}" text-anchor="end">{accuracy:.2f}</text>')
-    for row in rows:
-        x, y, colour = left + wide * row.seconds / most, at(row.accuracy), "#0b7a5e" if row.policy.startswith(AUTO) else "#9aa0a6"
-        bar = f"M{x:.0f} {at(row.accuracy - row.error):.1f}V{at(row.accuracy + row.error):.1f}"
-        parts.append(f'<path d="{bar}" stroke="{colour}"/><circle cx="{x:.0f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
-        parts.append(f'<text x="{x + 9:.0f}" y="{y - 7:.1f}">{escape(row.policy)}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
