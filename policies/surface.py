@@ -26,6 +26,8 @@ FORM = 0.6
 WIDTH = 0.35
 """Of the smooth surface, in squared distance between unit vectors over two."""
 _FOLDS = 5
+_FEW = 40
+"""Queries: with fewer, a bend has about as many terms as it has predictions to learn from, and goes far astray."""
 _BLOCK = 512  # rows of a distance matrix held at once
 
 
@@ -104,7 +106,7 @@ def fit_surface(known: Seen, completed: Completed, weights: FloatArray, axes: in
 def bent(fit: Fit, measured: Completed, weights: FloatArray) -> Fit:
     """`fit` with a bend, by all measured cells; as it is where queries are too few."""
     surface = fit.surface
-    if len(weights) < 2 * _FOLDS:
+    if len(weights) < _FEW:
         return fit
     predicted, onto_axes = surface._without_fold(weights), np.linalg.pinv(surface.basis)
     apart = np.where(measured.observed, measured.residuals - predicted @ surface.basis, 0.0) @ onto_axes

@@ -53,6 +53,18 @@ def test_questions_that_all_look_the_same_are_expected_to_do_as_all() -> None:
     np.testing.assert_allclose(found[0], outcomes.mean(axis=0), atol=0.03)
 
 
+def test_few_questions_lead_no_accuracy_far_astray() -> None:
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        vectors = rng.normal(size=(110, 16))
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        likely = 1 / (1 + np.exp(-3 * vectors[:10, :1] - np.array([1.0, 1.5])))
+        outcomes = (rng.random(likely.shape) < likely).astype(np.float64)
+        predictor = fit_predictor(profile(outcomes), vectors[:10], OPTIONS)
+        unseen = predictor.sight.see(vectors[10:], shapes([f"question {row}" for row in range(10, 110)]))
+        assert np.abs(predictor.accuracy.predict(unseen) - 0.5).max() < 1
+
+
 def test_a_bend_is_found_again() -> None:
     rng = np.random.default_rng(1)
     axes = rng.normal(size=(2000, 4)) * np.array([1.0, 0.5, 0.2, 0.1])
