@@ -59,8 +59,9 @@ class Forecaster:
         nothing = np.full(len(predictor.accuracy.means), np.nan)
         self._late = _single(np.stack([measure.spread if measure else nothing for measure in costs]))
         levels = _single(np.stack([measure.level if measure else nothing for measure in (predictor.accuracy, *costs)]))
-        levels.setflags(write=False)  # since all unfamiliar queries share them
         self._strange = _forecast(levels[0], levels[1:], self._late, familiar=False)
+        for values in self._strange[:-1]:
+            values.setflags(write=False)  # since all unfamiliar queries share them
 
     def forecast(self, vector: Float32Array, text: str) -> Forecast:
         """What to expect of every path for the query `text` with this unit vector, shape (width,).

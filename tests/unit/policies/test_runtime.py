@@ -63,6 +63,7 @@ def test_a_query_like_none_in_the_profile_is_unfamiliar() -> None:
     strange = forecaster.forecast(np.full(16, 5.0, dtype=np.float32), "question")
     assert not strange.familiar
     np.testing.assert_allclose(strange.accuracy, predictor.accuracy.means, rtol=1e-5)
+    assert not any(values.flags.writeable for values in strange[:-1])  # all such queries share them
 
 
 def test_a_query_beside_the_axes_of_the_profile_is_unfamiliar() -> None:
