@@ -7,6 +7,7 @@ from html import escape
 
 from benchmarks.demo_policies import AUTO
 from benchmarks.demo_result import Row
+from benchmarks.svg import svg
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
@@ -23,9 +24,6 @@ def drawing(rows: Sequence[Row]) -> str:
         return top + high * (greatest - accuracy) / (greatest - least)
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="12" fill="#333">',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
         f'<path d="M{left} {top}V{top + high}H{left + wide}" fill="none" stroke="#999"/>',
         f'<text x="{left + wide / 2}" y="{height - 8}" text-anchor="middle">mean seconds of an answer</text>',
         f'<text x="{left + 6}" y="{top + 10}">accuracy, with its standard error</text>',
@@ -41,7 +39,7 @@ def drawing(rows: Sequence[Row]) -> str:
         parts.append(f'<path d="{bar}" stroke="{colour}"/><circle cx="{x:.0f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
         anchor = "start" if end > x else "end"
         parts.append(f'<text x="{end:.0f}" y="{baseline:.1f}" text-anchor="{anchor}">{escape(row.policy)}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return svg(width, height, parts, size=12)
 
 
 def _labels(points: Sequence[tuple[float, float]], names: Sequence[str]) -> list[tuple[float, float]]:
@@ -50,17 +48,16 @@ def _labels(points: Sequence[tuple[float, float]], names: Sequence[str]) -> list
     found = []
     for (x, y), name in zip(points, names, strict=True):
         places = [(x + side, y + down) for side in (9, -9) for down in (-7, 15, 4)]
-        boxes = [_box(x, end, baseline, name) for end, baseline in places]
+        length = _LETTER * len(name)
+        boxes = [
+            (end if end > x else end - length, baseline - 10, end + length if end > x else end, baseline + 3)
+            for end, baseline in places
+        ]
         free = [not any(_meet(box, other) for other in taken) for box in boxes]
         chosen = free.index(True) if any(free) else 0
         taken.append(boxes[chosen])
         found.append(places[chosen])
     return found
-
-
-def _box(x: float, end: float, baseline: float, name: str) -> Box:
-    length = _LETTER * len(name)
-    return min(end, end - length if end < x else end), baseline - 10, max(end, end + length if end > x else end), baseline + 3
 
 
 def _meet(one: Box, other: Box) -> bool:

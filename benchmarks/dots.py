@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from html import escape
 
+from benchmarks.svg import svg
+
 COLOURS = ("#0b7a5e", "#d9822b", "#2f6fde", "#8e5bd0")
 _LEFT, _TOP, _WIDE, _ROW, _RIGHT = 190, 44, 460, 30, 30
 
@@ -21,11 +23,7 @@ def picture(rows: Mapping[str, Mapping[str, float]], label: str, wanted: float) 
     def x(value: float) -> float:
         return _LEFT + _WIDE * (value - low) / (high - low)
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{tall}" viewBox="0 0 {width} {tall}" '
-        'font-family="sans-serif" font-size="11" fill="#333">',
-        f'<rect width="{width}" height="{tall}" fill="#fff"/>',
-    ]
+    parts = []
     for place, (way, colour) in enumerate(zip(ways, COLOURS, strict=False)):
         left = _LEFT + 120 * place
         parts.append(f'<circle cx="{left + 5}" cy="18" r="5" fill="{colour}"/><text x="{left + 16}" y="22">{escape(way)}</text>')
@@ -43,4 +41,4 @@ def picture(rows: Mapping[str, Mapping[str, float]], label: str, wanted: float) 
         drawn = reversed(list(zip(ways, COLOURS, strict=False)))
         parts += [f'<circle cx="{x(row[way]):.1f}" cy="{y}" r="5" fill="{colour}" fill-opacity="0.85"/>' for way, colour in drawn]
     parts.append(f'<text x="{_LEFT + _WIDE / 2}" y="{bottom + 34}" text-anchor="middle" fill="#777">{escape(label)}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return svg(width, tall, parts)

@@ -8,6 +8,7 @@ from html import escape
 
 import numpy as np
 
+from benchmarks.svg import svg
 from policies.frontier import height
 
 SHARES = np.geomspace(0.01, 1.0, 81)
@@ -33,15 +34,12 @@ def picture(tables: Mapping[str, tuple[str, Mapping[str, Curve]]]) -> str:
     down = math.ceil(len(tables) / _ACROSS)
     width, tall = _WIDTH * min(_ACROSS, len(tables)) + 10, _HEIGHT * down + 40
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{tall}" viewBox="0 0 {width} {tall}" '
-        'font-family="sans-serif" font-size="11" fill="#333">',
-        f'<rect width="{width}" height="{tall}" fill="#fff"/>',
         *_legend(),
     ]
     for index, (name, (objective, curves)) in enumerate(tables.items()):
         place = f"translate({index % _ACROSS * _WIDTH},{index // _ACROSS * _HEIGHT})"
         parts += [f'<g transform="{place}">', *_panel(name, objective, curves), "</g>"]
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return svg(width, tall, parts)
 
 
 def _gains(hull: np.ndarray, objective: float, accuracy: float) -> np.ndarray:

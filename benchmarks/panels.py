@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from benchmarks.svg import svg
+
 _WIDTH, _HEIGHT, _LEFT, _TOP, _WIDE, _HIGH = 330, 230, 48, 58, 266, 130
 
 
@@ -39,14 +41,11 @@ def picture(panels: Sequence[Panel], style: Style) -> str:
     """The panels side by side under one legend."""
     width, tall = max(_WIDTH * len(panels), _legend_end(style)) + 10, _HEIGHT + 30
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{tall}" viewBox="0 0 {width} {tall}" '
-        'font-family="sans-serif" font-size="11" fill="#333">',
-        f'<rect width="{width}" height="{tall}" fill="#fff"/>',
         *_legend(style),
     ]
     for index, panel in enumerate(panels):
         parts += [f'<g transform="translate({index * _WIDTH},8)">', *_panel(panel, style), "</g>"]
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return svg(width, tall, parts)
 
 
 def _legend(style: Style) -> list[str]:
