@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benchmarks.page import table, write_section
 from cluster.encoder import open_encoder
@@ -108,7 +109,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--out", type=FilePath, help="write the section of this page")
     given = parser.parse_args()
-    result = measure()
+    with threadpool_limits(1):  # as Ray limits a replica to its CPUs
+        result = measure()
     if given.out is not None:
         write_section(given.out, "decide", _markdown(result))
     print(json.dumps(result) if given.json else _markdown(result))
